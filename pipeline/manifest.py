@@ -1,0 +1,161 @@
+"""Manifests: counts that add with `+`, the files of a version, and the hash that names it.
+
+Standard library only, since the trainer reads manifests too. A manifest holds data files and deterministic counts;
+times, hosts and costs belong to `runs/*.json`.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+FORMAT = "gristmill-dataset/1"
+VERSION_DIGITS = 16
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one byte string of a JSON value: sorted keys, no spaces, UTF-8, no NaN.
+
+    Raises:
+        ValueError: for NaN or infinity.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical JSON of `value`, in hexadecimal."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+class Counts(dict[str, Any]):
+    """A tree of integers, and of equally long lists of integers, that adds with `+`; a missing leaf counts as zero."""
+
+    def __add__(self, other: Mapping[str, Any]) -> "Counts":
+        return Counts(_add(self, other))
+
+    def add(self, *path: str, n: int = 1) -> None:
+        """Add `n` to the leaf at `path`."""
+        node: dict[str, Any] = self
+        for name in path[:-1]:
+            node = node.setdefault(name, {})
+        node[path[-1]] = node.get(path[-1], 0) + int(n)
+
+
+def _add(a: Any, b: Any) -> Any:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return {k: _add(a[k], b[k]) if k in a and k in b else a.get(k, b.get(k)) for k in {**a, **b}}
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return [_add(x, y) for x, y in zip(a, b, strict=True)]
+    if type(a) is int and type(b) is int:
+        return a + b
+    raise TypeError(f"counts of different shape do not add: {type(a).__name__} and {type(b).__name__}")
+
+
+def total(tree: Any) -> int:
+    """The sum of all integers below `tree`."""
+    if isinstance(tree, Mapping):
+        return sum(total(v) for v in tree.values())
+    return sum(total(v) for v in tree) if isinstance(tree, list) else int(tree)
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One file of a version. `path` is relative to the version's folder."""
+
+    path: str
+    kind: str
+    sha256: str
+    size: int
+    rows: int
+    source: str = ""
+    cell: str = ""
+    split: str = ""
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CellTotals:
+    """What was packed for one Cell and split: `rows` Sequences holding `tokens` tokens of `documents` documents, which
+    have `utf8_bytes` bytes of text."""
+
+    cell: str
+    split: str
+    rows: int
+    tokens: int
+    documents: int
+    utf8_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureRow:
+    """The plan of one Cell: of `rows_available` training Sequences, `rows` are read (`epochs` = rows / rows_available).
+
+    `share_asked` is the recipe's normalised weight (natural proportion if it names none), `share` the share of tokens
+    that `rows` give.
+    """
+
+    cell: str
+    share_asked: float
+    share: float
+    rows: int
+    rows_available: int
+    tokens: int
+    epochs: float
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that a version consists of. `counts` is a `Counts` tree; its keys are listed in docs/architecture.md."""
+
+    name: str
+    recipe: dict[str, Any]
+    libraries: dict[str, str]
+    assets: dict[str, str]
+    inputs: list[dict[str, Any]]
+    files: list[DataFile]
+    counts: dict[str, Any]
+    histograms: dict[str, Any]
+    tokenizer: dict[str, Any]
+    packing: dict[str, Any]
+    cells: list[CellTotals]
+    mixture: list[MixtureRow]
+    examples: dict[str, Any] = field(default_factory=dict)
+    format: str = FORMAT
+
+    def to_bytes(self) -> bytes:
+        """The bytes of `manifest.json`."""
+        return json.dumps(asdict(self), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+    @property
+    def version(self) -> str:
+        """The version: the first 16 hexadecimal digits of the sha256 of `manifest.json`."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:VERSION_DIGITS]
+
+
+class ManifestError(Exception):
+    """A manifest that is missing, damaged or of another format."""
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read `folder/manifest.json`.
+
+    Raises:
+        ManifestError: if the file is missing, is no JSON, has another format.
+    """
+    path = folder / "manifest.json"
+    try:
+        raw = path.read_bytes()
+        value = json.loads(raw)
+    except FileNotFoundError:
+        raise ManifestError(f"{path}: no such file; a dataset version is a folder that holds manifest.json") from None
+    except ValueError as error:
+        raise ManifestError(f"{path}: not JSON ({error}); the file is damaged, run `pipeline verify`") from None
+    found = value.get("format") if isinstance(value, dict) else None
+    if found != FORMAT:
+        raise ManifestError(f"{path}: format is {found!r}, this program reads {FORMAT!r}")
+    files = [DataFile(**f) for f in value.pop("files")]
+    cells = [CellTotals(**c) for c in value.pop("cells")]
+    mixture = [MixtureRow(**m) for m in value.pop("mixture")]
+    return Manifest(files=files, cells=cells, mixture=mixture, **value)

@@ -1,0 +1,13 @@
+"""Token lists -> Sequences."""
+
+from pydantic import Field
+
+from pipeline.config import Options
+
+
+class PackingOptions(Options):
+    """Length of a Sequence, and how much is held out."""
+
+    seq_len: int = Field(1024, ge=16, le=1_048_576, description="Positions a model sees; a Sequence holds one token more.")
+    validation_share: float = Field(0.01, ge=0, lt=1, description="Share of clusters (hence documents) held out.")
+    shard_rows: int = Field(65_536, ge=1, description="Sequences in one shard file at the most.")

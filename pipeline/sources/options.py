@@ -1,0 +1,62 @@
+"""Recipe fields of the sources. Pydantic only: a plan reads these without importing any reader."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.config import Options
+
+
+class SourceOptions(Options):
+    """Fields that every source has."""
+
+    licence: str = Field("", description="Licence of the source's documents where a record states none; shown on the card.")
+    part_mb: int = Field(64, ge=1, le=4096, description="Input megabytes (10^6 bytes, as stored) read by one Part.")
+
+
+class CommonCrawlSource(SourceOptions):
+    """WARC files of a Common Crawl snapshot, or the sample crawl that ships with the project."""
+
+    type: Literal["commoncrawl"]
+    snapshot: str = Field(
+        pattern=r"^(sample|CC-MAIN-\d{4}-\d{2})$",
+        description="`sample` (ships with the project) or the name of a crawl, such as CC-MAIN-2026-43.",
+    )
+    files: int = Field(1, ge=1, description="How many WARC files of the snapshot, counted from the first.")
+    mirror: str = Field("https://data.commoncrawl.org", description="Base URL of a store with Common Crawl's layout.")
+
+
+class WarcSource(SourceOptions):
+    """WARC files at a path: plain, gzip by record, or gzip as a whole."""
+
+    type: Literal["warc"]
+    path: str = Field(description="A file, a folder (searched for *.warc and *.warc.gz) or a glob; any fsspec URL.")
+
+
+class TableSource(SourceOptions):
+    """Rows of JSONL (plain, gzip, zstd), Parquet or Arrow files, or whole text and Markdown files."""
+
+    type: Literal["tables"]
+    path: str = Field(description="A file, a folder or a glob; any fsspec URL.")
+    text_column: str = "text"
+    url_column: str | None = None
+    title_column: str | None = None
+    date_column: str | None = None
+    licence_column: str | None = None
+
+
+class EnvironmentSource(SourceOptions):
+    """Source files or docstrings of the standard library and of installed distributions, read with `ast`, never run."""
+
+    type: Literal["environment"]
+    collect: Literal["code", "docs"] = Field(
+        description="`code`: source files. `docs`: docstrings, READMEs and licences."
+    )
+    standard_library: bool = True
+    distributions: tuple[str, ...] = Field((), description="Names of installed distributions; one that is missing is an error.")
+
+
+Source = Annotated[
+    CommonCrawlSource | WarcSource | TableSource | EnvironmentSource,
+    Field(discriminator="type"),
+]
