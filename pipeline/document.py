@@ -6,7 +6,10 @@ that the kernels of `pipeline.text` meet one layout only.
 
 import hashlib
 import struct
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 ID_BYTES = 16
@@ -43,6 +46,38 @@ FATE = pa.schema(
 `detail` is a short explanation without any text of the page."""
 
 
+DOCUMENT = pa.schema(
+    [
+        pa.field("id", ID_TYPE, nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("date", pa.string(), nullable=False),
+        pa.field("licence", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("cluster", ID_TYPE, nullable=False),
+        pa.field("hash", pa.binary(16), nullable=False),
+        pa.field("text", pa.large_string(), nullable=False),
+    ]
+)
+"""A clean document, as Select writes it. `cluster` is the smallest id of the document's cluster of duplicates (its own
+id if it has none); `hash` is the 128-bit BLAKE2b of the text, which has personal data replaced."""
+
+DECISION = pa.schema(
+    [
+        pa.field("id", ID_TYPE, nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("survivor", ID_TYPE, nullable=False),
+    ]
+)
+"""One row for every record read: `reason` is "" for a kept document, else its drop reason or fate; `survivor` is the
+document that stays for a duplicate, else the record's own id."""
+
+
 def document_id(source: str, path: str, offset: int) -> bytes:
     """The 16-byte id of the record at `offset` of `path` (relative to the source's root) in `source`.
 
@@ -51,3 +86,23 @@ def document_id(source: str, path: str, offset: int) -> bytes:
     name, where = source.encode(), path.encode("utf-8", "surrogateescape")
     packed = struct.pack("<I", len(name)) + name + struct.pack("<I", len(where)) + where + struct.pack("<q", offset)
     return hashlib.blake2b(packed, digest_size=ID_BYTES).digest()
+
+
+def sorted_table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """Rows (tuples in the order of `schema`, id first) as a table sorted by id. `rows` is sorted in place."""
+    rows.sort(key=lambda row: row[0])
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table([pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)], schema=schema)
+
+
+def one_array(column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> pa.Array:
+    """A column as one array of type `kind`."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return whole if whole.type == kind else whole.cast(kind)
+
+
+def id_bytes(ids: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """A column of ids as uint8 [n, 16], without a copy where it is one chunk."""
+    whole = one_array(ids, ID_TYPE)
+    data = np.frombuffer(whole.buffers()[1] or b"", dtype=np.uint8)
+    return data[whole.offset * ID_BYTES : (whole.offset + len(whole)) * ID_BYTES].reshape(-1, ID_BYTES)

@@ -1,18 +1,30 @@
 """The Recipe: what a person writes, and all that decides the bytes of a dataset.
 
-Each room's fields live in the room's `options.py` (or in the room, where it is one file); this module joins them.
+Each room's fields live in the room's `options.py` (or in the room, where it is one file); this module joins them, and
+checks what only the whole can show: names that one part uses and another defines.
 """
+
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.config import Options
+from pipeline.config import Finding, Options, load, locate
+from pipeline.config_errors import did_you_mean, one_of
 from pipeline.dedup.options import DedupOptions
 from pipeline.extract.options import ExtractOptions
 from pipeline.mixture import MixtureOptions
 from pipeline.packing import PackingOptions
 from pipeline.sources.options import Source
-from pipeline.steps.options import LanguageOptions, PiiOptions, Step, UrlOptions
+from pipeline.steps.language_codes import LID_176
+from pipeline.steps.options import LanguageOptions, Limit, PiiOptions, PresetStep, Step, UrlOptions, Where
+from pipeline.steps.presets import PresetError, expand
 from pipeline.tokenizer.options import TokenizerOptions
+from pipeline.yaml_nodes import Path
+
+RESERVED_REASONS = ("exact_duplicate", "near_duplicate", "no_text_left")
+"""Drop reasons that Select gives; no Limit may have such a name."""
 
 
 class CardOptions(Options):
@@ -24,19 +36,105 @@ class CardOptions(Options):
     contact: str = ""
 
 
+SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+"""A source's name is part of file names and labels."""
+
+
 class Recipe(Options):
     """A dataset as a value: the same recipe and inputs give the same bytes."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="Folder name of the dataset.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of everything random.")
-    sources: dict[str, Source] = Field(min_length=1, description="Source name -> where its records come from.")
+    sources: dict[SourceName, Source] = Field(min_length=1, description="Source name -> where its records come from.")
     url: UrlOptions = UrlOptions()
     extract: ExtractOptions = ExtractOptions()
     language: LanguageOptions = LanguageOptions()
-    steps: tuple[Step, ...] = Field((), description="Line rules and Limits, in order; the first failed Limit is the reason.")
+    steps: tuple[Step, ...] = Field(
+        (), description="Line rules and Limits, in order; the first failed Limit is the reason."
+    )
     dedup: DedupOptions = DedupOptions()
     pii: PiiOptions = PiiOptions()
     mixture: MixtureOptions = MixtureOptions()
     tokenizer: TokenizerOptions = TokenizerOptions()
     packing: PackingOptions = PackingOptions()
     card: CardOptions = CardOptions()
+
+
+def load_recipe(path: pathlib.Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe at `path`, or the one that ships under this name (see `pipeline.config.locate`), checked as a whole.
+
+    Raises:
+        pipeline.config.ConfigError: with everything that is wrong, each with its place.
+    """
+    found, _ = locate(path)
+    return load(found, Recipe, overrides, check)
+
+
+def check(recipe: Recipe) -> Iterator[Finding]:
+    """What does not fit together, in the order of the recipe's fields."""
+    for i, step in enumerate(recipe.steps):
+        at = ("steps", i)
+        for j, name in enumerate(step.where.source):
+            yield from _known(name, recipe.sources, "source", (*at, "where", "source", j))
+        for j, code in enumerate(step.where.language):
+            yield from _known(code, LID_176, "language code", (*at, "where", "language", j))
+        if isinstance(step, Limit):
+            yield from _check_limit(step, at)
+        if isinstance(step, PresetStep):
+            yield from _check_overrides(step, at)
+    yield from _check_names(recipe)
+    for name in recipe.mixture.weights:
+        yield from _known(name, recipe.sources, "source", ("mixture", "weights", name))
+
+
+def _check_limit(limit: Limit, at: Path) -> Iterator[Finding]:
+    if limit.measure == "language":
+        for j, code in enumerate(limit.one_of or ()):
+            yield from _known(code, LID_176, "language code", (*at, "one_of", j))
+    if limit.exclusive and limit.min is not None and limit.min == limit.max:
+        yield (*at, "exclusive"), f"min and max are both {limit.min:g} and excluded: no document would pass"
+
+
+def _check_overrides(preset: PresetStep, at: Path) -> Iterator[Finding]:
+    for name, fields in preset.override.items():
+        try:
+            expand((preset.model_copy(update={"override": {name: fields}}),))
+        except PresetError as error:
+            yield (*at, "override", name), str(error).removeprefix("steps[0]: ")
+
+
+def _check_names(recipe: Recipe) -> Iterator[Finding]:
+    """Limits of one name are one drop reason, so no document may meet two of them."""
+    seen: dict[str, list[tuple[int, Limit]]] = {}
+    for i, step in enumerate(recipe.steps):
+        at = ("steps", i, "name") if isinstance(step, Limit) else ("steps", i)
+        twice: dict[int, list[str]] = {}
+        for limit in _limits(step):
+            if limit.name in RESERVED_REASONS:
+                yield at, f"the name {limit.name} is kept for deduplication; choose another"
+            for earlier, other in seen.get(limit.name, ()):
+                if _overlap(limit.where, other.where):
+                    twice.setdefault(earlier, []).append(limit.name)
+            seen.setdefault(limit.name, []).append((i, limit))
+        for earlier, names in twice.items():
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            yield at, f"steps.{earlier} has a limit called {names[0]}{more}, too, for the same documents; rename one"
+
+
+def _limits(step: Step) -> tuple[Limit, ...]:
+    if isinstance(step, PresetStep):
+        step = step.model_copy(update={"override": {}})
+    return expand((step,))[1]
+
+
+def _overlap(a: Where, b: Where) -> bool:
+    fields = ((a.source, b.source), (a.language, b.language))
+    return all(not x or not y or set(x) & set(y) for x, y in fields)
+
+
+def _known(name: str, names: Iterable[str], what: str, at: Path) -> Iterator[Finding]:
+    known = list(names)
+    if name not in known:
+        near = did_you_mean(name, known)
+        listed = f"; there are: {one_of(known)}" if len(known) <= 12 else ""
+        yield at, f"no {what} is called {name[:60]!r}{near or listed}"

@@ -16,8 +16,16 @@ class ExtractOptions(Options):
     )
     comments: bool = Field(False, description="Keep the comments of readers.")
     tables: bool = Field(True, description="Keep text inside tables.")
-    max_page_bytes: int = Field(4_000_000, ge=1, description="A larger page is not parsed; its fate is `page_too_large`.")
+    max_page_bytes: int = Field(4_000_000, ge=1, description="A larger page gets the fate `page_too_large`.")
     timeout_s: float = Field(
-        30.0, gt=0, description="A page that takes longer ends its worker; its fate is `extract_timeout`."
+        30.0,
+        gt=0,
+        description="Processor seconds for a page; one that takes more ends its worker and gets the fate `extract_timeout`. "
+        "By the clock, a busy machine would decide which pages are kept.",
     )
-    memory_mb: int = Field(2048, ge=256, description="Address space a page may add to its worker.")
+    memory_mb: int = Field(2048, ge=256, description="Megabytes of address space a page may add to its worker.")
+
+    @property
+    def wall_limit_s(self) -> float:
+        """Seconds by the clock after which a page that neither finishes nor works is given up."""
+        return 10 * self.timeout_s + 60

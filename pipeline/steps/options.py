@@ -1,10 +1,12 @@
 """Recipe fields of the steps: URL rules, language, line rules, Limits, personal data."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config import Options
+from pipeline.measures import MEASURES, nearest_measure
 
 
 class Where(Options):
@@ -14,11 +16,27 @@ class Where(Options):
     language: tuple[str, ...] = ()
 
 
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[^\s/:@?#\\]+", text):
+        raise ValueError(f"{text[:60]!r} is no host; write it without scheme, port and path, such as example.org")
+    return text
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[^\W_]+", text):
+        raise ValueError(f"{text[:60]!r} is not one word; a word has letters and digits only")
+    return text
+
+
 class UrlOptions(Options):
     """URL rules, applied before a page is parsed."""
 
-    deny_domains: tuple[str, ...] = Field((), description="Registered domains or hosts; subdomains are covered.")
-    deny_words: tuple[str, ...] = Field((), description="Words that may not occur, as whole words, in a URL.")
+    deny_domains: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
+        (), description="Registered domains or hosts; subdomains are covered."
+    )
+    deny_words: tuple[Annotated[str, AfterValidator(_word)], ...] = Field(
+        (), description="Words that may not occur, as whole words, in a URL; upper and lower case are equal."
+    )
 
 
 class LanguageOptions(Options):
@@ -50,8 +68,17 @@ class Limit(Options):
 
     @model_validator(mode="after")
     def _bounded(self) -> "Limit":
-        if self.min is None and self.max is None and self.one_of is None:
-            raise ValueError("a limit needs min, max or one_of")
+        measure = MEASURES.get(self.measure)
+        if measure is None:
+            close = nearest_measure(self.measure)
+            raise ValueError(f"unknown measure {self.measure!r}" + (f"; did you mean {close!r}?" if close else ""))
+        numbers = self.min is not None or self.max is not None
+        if measure.kind == "word" and (numbers or self.one_of is None):
+            raise ValueError(f"{self.measure} is a word: give one_of, and neither min nor max")
+        if measure.kind == "number" and (not numbers or self.one_of is not None):
+            raise ValueError(f"{self.measure} is a number: give min or max, and not one_of")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}: no document would pass")
         return self
 
 
@@ -75,9 +102,12 @@ class PiiOptions(Options):
     kinds: tuple[Literal["email", "ip"], ...] = ("email", "ip")
     public_ip_only: bool = Field(True, description="Leave private, loopback and documentation addresses as they are.")
     email_replacements: tuple[str, ...] = Field(
-        ("email@example.com", "firstname.lastname@example.org"), min_length=1
+        ("email@example.com", "firstname.lastname@example.org"),
+        min_length=1,
+        description="Taken in turn within a text. Default: datatrove's.",
     )
     ip_replacements: tuple[str, ...] = Field(
-        ("22.214.171.124", "126.96.36.199", "220.127.116.11", "188.8.131.52", "22.231.113.64", "22.214.171.124"),
+        ("22.214.171.124", "126.96.36.199", "188.8.131.52", "184.108.40.206", "220.127.116.11", "18.104.22.168"),
         min_length=1,
+        description="Taken in turn within a text. Default: datatrove's, addresses that answered no ping.",
     )

@@ -1,0 +1,61 @@
+"""Fixed-width byte columns as numpy arrays, and document ids as pairs of 64-bit integers that sort as the bytes do."""
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.document import ID_TYPE
+
+
+def one_array(table: pa.Table, name: str) -> pa.Array:
+    """The column `name` as one array.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    if name not in table.column_names:
+        raise ValueError(f"no column {name!r}; the table has {', '.join(table.column_names) or 'no columns'}")
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def fixed_bytes(values: pa.Array) -> np.ndarray:
+    """The bytes of a FixedSizeBinary array: uint8, shape (n, width), read-only, without a copy.
+
+    Raises:
+        ValueError: the array has another type, or holds nulls.
+    """
+    if not pa.types.is_fixed_size_binary(values.type):
+        raise ValueError(f"expected a column of fixed-size binary, found {values.type}")
+    if values.null_count:
+        raise ValueError(f"{values.null_count} of {len(values)} values are null")
+    width, data = values.type.byte_width, values.buffers()[1]
+    if len(values) == 0 or data is None:
+        return np.zeros((len(values), width), np.uint8)
+    return np.frombuffer(data, np.uint8, len(values) * width, values.offset * width).reshape(len(values), width)
+
+
+def id_pairs(table: pa.Table, name: str) -> np.ndarray:
+    """The ids in column `name` as uint64, shape (n, 2), big half first: pairs compare as the 16 bytes do.
+
+    Raises:
+        ValueError: the column is missing, is no FixedSizeBinary(16), or holds nulls.
+    """
+    values = one_array(table, name)
+    if values.type != ID_TYPE:
+        raise ValueError(f"column {name!r} holds {values.type}; document ids are {ID_TYPE}")
+    try:
+        raw = fixed_bytes(values)
+    except ValueError as error:
+        raise ValueError(f"column {name!r}: {error}; every document has an id") from None
+    return raw.view(">u8").astype(np.uint64)
+
+
+def ids_of(pairs: np.ndarray) -> pa.FixedSizeBinaryArray:
+    """The ids whose `id_pairs` are given: the inverse. `pairs`: uint64, shape (n, 2)."""
+    raw = np.ascontiguousarray(pairs.astype(">u8"))
+    return pa.Array.from_buffers(ID_TYPE, len(raw), [None, pa.py_buffer(raw)])
+
+
+def hex_id(pair: np.ndarray) -> str:
+    """One id in hexadecimal, for messages."""
+    return f"{int(pair[0]):016x}{int(pair[1]):016x}"

@@ -1,0 +1,91 @@
+"""The guarded process: extracts one page after another, within bounds that the kernel enforces.
+
+Started by `pipeline.extract.worker` as `python -m pipeline.extract.child FD OPTIONS`.
+"""
+
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import warnings
+from pathlib import Path
+
+from pipeline.extract import html
+from pipeline.extract.options import ExtractOptions
+from pipeline.extract.wire import receive, send
+
+ORPHAN_CHECK_S = 30.0
+ALMOST_FULL = 0.75
+"""Share of `memory_mb` in use from which a page without text is taken to have run out of it: extraction libraries
+swallow a MemoryError."""
+
+
+def main() -> None:
+    """Serve pages from the socket `argv[1]` until it closes, the parent is gone, or too much memory is in use."""
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    options = ExtractOptions.model_validate_json(sys.argv[2])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    html.main_text("<html><body><p>Warm up.</p></body></html>", "", options)
+    base_bytes = _resident_bytes()
+    _bound_memory(options)
+    send(connection, ("ready", "", "", "", ""))
+    connection.settimeout(ORPHAN_CHECK_S)
+    parent = os.getppid()
+    last = ""
+    while not last:
+        try:
+            url, page, *_ = receive(connection)
+        except TimeoutError:
+            if os.getppid() != parent:
+                return
+            continue
+        except EOFError:
+            return
+        fate, detail, title, text = _serve(url, page, options)
+        used = (_resident_bytes() - base_bytes) / (options.memory_mb * 1e6)
+        if fate and fate != "extract_memory" and used > ALMOST_FULL:
+            fate, detail = "extract_memory", ""
+        last = "last" if fate == "extract_memory" or used > ALMOST_FULL / 2 else ""
+        send(connection, (fate, detail, title, text, last))
+
+
+def _serve(url: str, page: str, options: ExtractOptions) -> tuple[str, str, str, str]:
+    """Extract under the clocks: SIGPROF after `timeout_s` of processor time, SIGALRM after the longest wall time, both
+    fatal. The second ends an orphan, too."""
+    signal.setitimer(signal.ITIMER_PROF, options.timeout_s)
+    signal.setitimer(signal.ITIMER_REAL, options.wall_limit_s + 5)
+    try:
+        text = html.main_text(page, url, options)
+        title = html.title_of(page)
+        return ("", "", title, text) if text.strip() else ("no_text", "", title, "")
+    except MemoryError:
+        return "extract_memory", "", "", ""
+    except Exception as error:
+        return "extract_error", type(error).__name__, "", ""
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _bound_memory(options: ExtractOptions) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        return
+    limit = in_use + options.memory_mb * 1_000_000
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+def _resident_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    main()

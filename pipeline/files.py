@@ -1,0 +1,293 @@
+"""Folders on a disk or an fsspec store, and the atomic commit of a Part.
+
+Arrow is imported where it is used, since a look at what is done already must stay quick. A file appears under its final name only when all of its bytes are safe: on a disk it is written aside, fsynced and
+renamed; on a store without rename it is written to local disk and put as one object. A Part is done when its marker,
+which is written last, exists.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import fsspec
+
+from pipeline.manifest import Counts, canonical_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MARKER = "part.json"
+ROW_GROUP_ROWS = 16_384
+FAULT_VARIABLE = "GRISTMILL_FAULT"
+_ASIDE = ".aside-"
+
+
+class DamagedError(Exception):
+    """A committed file that is missing or has other bytes than its marker says."""
+
+
+def fault(point: str) -> None:
+    """Kill this process if the environment variable GRISTMILL_FAULT names this `point`, as `point` or `point@FILE`.
+
+    A hook for tests of crash safety. FILE, if given, is created by the crash, and a process that finds it goes on, so
+    that the crash happens once.
+    """
+    wanted, _, once = os.environ.get(FAULT_VARIABLE, "").partition("@")
+    if wanted != point:
+        return
+    if once:
+        try:
+            os.close(os.open(once, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sha256_of_file(path: Path) -> str:
+    """sha256 of a local file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fsync_folder(path: Path) -> None:
+    """Make the names in a local folder durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Folder:
+    """A folder at a local path or an fsspec URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.fs, self.root = fsspec.core.url_to_fs(url)
+        self.is_local = "file" in ([self.fs.protocol] if isinstance(self.fs.protocol, str) else self.fs.protocol)
+
+    def path(self, name: str) -> str:
+        """The path of `name` in the folder's filesystem."""
+        return f"{self.root.rstrip('/')}/{name}" if name else self.root
+
+    def child(self, name: str) -> "Folder":
+        """The folder `name` below this one."""
+        return Folder(self.fs.unstrip_protocol(self.path(name)))
+
+    def exists(self, name: str = "") -> bool:
+        """Whether a file or folder of that name is there."""
+        return bool(self.fs.exists(self.path(name)))
+
+    def size(self, name: str) -> int:
+        """Size of a file in bytes. Raises FileNotFoundError."""
+        return int(self.fs.size(self.path(name)))
+
+    def names(self, name: str = "") -> list[str]:
+        """Sorted names of what lies directly in a folder; empty if it does not exist."""
+        try:
+            found = self.fs.ls(self.path(name), detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(p.rstrip("/").rsplit("/", 1)[-1] for p in found)
+
+    def read(self, name: str) -> bytes:
+        """All bytes of a file. Raises FileNotFoundError."""
+        return cast(bytes, self.fs.cat_file(self.path(name)))
+
+    def read_table(self, name: str, columns: Sequence[str] | None = None) -> "pa.Table":
+        """A Parquet file as a table."""
+        import pyarrow.parquet as pq
+
+        if self.is_local:
+            return pq.read_table(self.path(name), columns=columns, use_threads=False, partitioning=None)
+        with self.fs.open(self.path(name), "rb") as file:
+            return pq.read_table(file, columns=columns, use_threads=False)
+
+    def commit(self, name: str, write: Callable[[Path], None]) -> tuple[str, int]:
+        """Let `write` fill a file, then publish it as `name` in one step; returns its sha256 and size in bytes."""
+        if not self.is_local:
+            with tempfile.TemporaryDirectory(prefix="gristmill-") as folder:
+                aside = Path(folder) / "file"
+                write(aside)
+                digest, size = sha256_of_file(aside), aside.stat().st_size
+                self.fs.put_file(str(aside), self.path(name))
+            return digest, size
+        final = Path(self.path(name))
+        final.parent.mkdir(parents=True, exist_ok=True)
+        aside = final.with_name(f"{_ASIDE}{secrets.token_hex(6)}-{final.name}")
+        try:
+            write(aside)
+            digest, size = sha256_of_file(aside), aside.stat().st_size
+            with aside.open("rb") as file:
+                os.fsync(file.fileno())
+            aside.rename(final)
+        finally:
+            aside.unlink(missing_ok=True)
+        fsync_folder(final.parent)
+        return digest, size
+
+    def commit_bytes(self, name: str, data: bytes) -> None:
+        """Publish `data` as the file `name` in one step."""
+        self.commit(name, lambda path: _write_all(path, data))
+
+    def link(self, other: "Folder", name: str, new_name: str) -> None:
+        """Make the committed file `name` of `other` appear here as `new_name`, without a copy where the disk can."""
+        if not (self.is_local and other.is_local):
+            with other.fs.open(other.path(name), "rb") as source, self.fs.open(self.path(new_name), "wb") as target:
+                shutil.copyfileobj(source, target, 8 << 20)
+            return
+        target_path = Path(self.path(new_name))
+        target_path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(other.path(name), target_path)
+        except OSError:  # another disk, or one without hard links
+            self.commit(new_name, lambda path: _copy(Path(other.path(name)), path))
+
+    def sweep(self) -> None:
+        """Remove what crashed writers left aside in this folder (local disks only)."""
+        if self.is_local:
+            for aside in Path(self.root).glob(f"{_ASIDE}*"):
+                aside.unlink(missing_ok=True)
+
+
+def _write_all(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """One committed file of a Part."""
+
+    name: str
+    sha256: str
+    size: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What a Part's marker says: which Part, from what, its files and counts, and facts that later stages need."""
+
+    stage: str
+    key: str
+    label: str
+    ingredients: Mapping[str, Any]
+    files: tuple[PartFile, ...]
+    counts: Counts
+    facts: Mapping[str, Any]
+
+    def file(self, name: str) -> PartFile:
+        """The file called `name`. Raises KeyError."""
+        for file in self.files:
+            if file.name == name:
+                return file
+        raise KeyError(f"{self.stage} {self.key}: no file {name!r}; there are {[f.name for f in self.files]}")
+
+
+class PartStore:
+    """The committed Parts of a dataset: `work/<stage>/<key>/` below the dataset's folder."""
+
+    def __init__(self, dataset_url: str) -> None:
+        self.dataset = Folder(dataset_url)
+        self.folder = self.dataset.child("work")
+
+    def part(self, stage: str, key: str) -> Folder:
+        """The folder of one Part."""
+        return self.folder.child(f"{stage}/{key}")
+
+    def is_done(self, stage: str, key: str) -> bool:
+        """Whether the Part has been committed."""
+        return self.folder.exists(f"{stage}/{key}/{MARKER}")
+
+    def marker(self, stage: str, key: str) -> Marker:
+        """The marker of a committed Part. Raises FileNotFoundError."""
+        value = json.loads(self.folder.read(f"{stage}/{key}/{MARKER}"))
+        files = tuple(PartFile(**f) for f in value.pop("files"))
+        return Marker(files=files, counts=Counts(value.pop("counts")), **value)
+
+    def table(self, stage: str, key: str, name: str, columns: Sequence[str] | None = None) -> "pa.Table":
+        """A Parquet file of a committed Part.
+
+        Raises:
+            DamagedError: if the file is missing or its size is not the marker's.
+        """
+        expected = self.marker(stage, key).file(name).size
+        where = f"{stage}/{key}/{name}"
+        try:
+            found = self.folder.size(where)
+        except FileNotFoundError:
+            found = -1
+        if found != expected:
+            raise DamagedError(
+                f"{self.folder.path(where)}: expected {expected} bytes, found {'none' if found < 0 else found}; "
+                f"remove the folder {self.folder.path(f'{stage}/{key}')} and run again"
+            )
+        return self.folder.read_table(where, columns)
+
+
+class PartWriter:
+    """Collects the files and counts of one Part and commits them with a marker."""
+
+    def __init__(self, store: PartStore, stage: str, key: str, label: str, ingredients: Mapping[str, Any]) -> None:
+        self.folder = store.part(stage, key)
+        self.stage, self.key, self.label, self.ingredients = stage, key, label, ingredients
+        self.files: list[PartFile] = []
+        self.counts = Counts()
+        self.facts: dict[str, Any] = {}
+
+    def write(self, name: str, write: Callable[[Path], None], rows: int) -> PartFile:
+        """Commit the file `name`, filled by `write`."""
+        sha256, size = self.folder.commit(name, write)
+        self.files.append(PartFile(name, sha256, size, rows))
+        fault(f"{self.stage}:file")
+        return self.files[-1]
+
+    def write_table(self, name: str, table: "pa.Table") -> PartFile:
+        """Commit a table as Parquet with fixed settings, so that equal tables give equal bytes."""
+        plain = table.replace_schema_metadata(None)
+        return self.write(name, lambda path: _write_parquet(plain, path), table.num_rows)
+
+    def commit(self) -> None:
+        """Write the marker: from now on the Part is done."""
+        fault(f"{self.stage}:before_marker")
+        value = {
+            "stage": self.stage,
+            "key": self.key,
+            "label": self.label,
+            "ingredients": self.ingredients,
+            "files": [asdict(f) for f in self.files],
+            "counts": self.counts,
+            "facts": self.facts,
+        }
+        self.folder.commit_bytes(MARKER, canonical_json(value))
+        fault(f"{self.stage}:after_marker")
+
+
+def _write_parquet(table: "pa.Table", path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(
+        table,
+        path,
+        row_group_size=ROW_GROUP_ROWS,
+        compression="zstd",
+        compression_level=3,
+        version="2.6",
+        data_page_version="1.0",
+        use_dictionary=[f.name for f in table.schema if f.type == pa.string()],
+        write_statistics=True,
+        store_schema=True,
+    )

@@ -1,0 +1,264 @@
+"""A Recipe and a listing of its inputs -> Stages and Parts with keys. Pure: nothing is read but names and sizes.
+
+A Part's key is the sha256 of its ingredients: stage and revision, the recipe fields that the stage reads, versions of
+the libraries that make bytes, asset hashes, the code's syntax trees in an editable install, and what goes in (raw
+files as relative path, size and ETag or mtime; other Parts as their keys). Workers, engines and output paths are no
+ingredients.
+"""
+
+import platform
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from pipeline import assets
+from pipeline.code import code_digest, is_editable
+from pipeline.manifest import digest
+from pipeline.recipe import Recipe
+from pipeline.sources.listing import cut, list_files
+from pipeline.sources.record import Slice
+from pipeline.steps.presets import expand
+
+KEY_DIGITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """What decides a stage's bytes besides recipe and inputs.
+
+    `revision` is raised by hand when the stage's bytes change for equal ingredients (tests/golden guards it). `modules`
+    are the first-party modules whose import closure makes the bytes; `libraries` the distributions whose version may.
+    """
+
+    name: str
+    revision: int
+    modules: tuple[str, ...]
+    libraries: tuple[str, ...] = ()
+    assets: tuple[str, ...] = ()
+
+
+STAGES: Mapping[str, StageSpec] = {
+    spec.name: spec
+    for spec in (
+        StageSpec(
+            "extract",
+            1,
+            ("pipeline.sources.read", "pipeline.extract.worker", "pipeline.extract.textform", "pipeline.steps.url"),
+            ("fastwarc", "resiliparse", "trafilatura", "justext", "lxml", "pyarrow"),
+        ),
+        StageSpec(
+            "measure",
+            1,
+            ("pipeline.text.scan", "pipeline.text.lines", "pipeline.steps.language", "pipeline.dedup.signatures"),
+            ("fasttext-numpy2-wheel", "numpy", "pyarrow"),
+            ("lid.176",),
+        ),
+        StageSpec("judge", 1, ("pipeline.steps.limits",), ("pyarrow",)),
+        StageSpec("match", 1, ("pipeline.dedup.match",), ("pyarrow",)),
+        StageSpec("cluster", 1, ("pipeline.dedup.cluster",), ("pyarrow",)),
+        StageSpec("select", 1, ("pipeline.text.lines", "pipeline.steps.pii", "pipeline.text.words"), ("pyarrow",)),
+        StageSpec("tokenizer", 1, ("pipeline.tokenizer.train", "pipeline.text.words"), ("sentencepiece", "pyarrow")),
+        StageSpec(
+            "pack",
+            1,
+            ("pipeline.tokenizer.encode", "pipeline.packing", "pipeline.shards"),
+            ("sentencepiece", "numpy", "pyarrow"),
+        ),
+        StageSpec("describe", 1, ("pipeline.manifest", "pipeline.mixture", "pipeline.card.markdown")),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of a stage's work. `label` says which piece, in words that stay the same when its key changes; `work`
+    is what the stage's function needs to know, JSON only."""
+
+    stage: str
+    label: str
+    key: str
+    ingredients: Mapping[str, Any]
+    work: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All Parts of a run, by stage in the order of the corridor."""
+
+    stages: Mapping[str, tuple[Part, ...]]
+
+    def parts(self) -> Iterable[Part]:
+        """Every Part, in order."""
+        for parts in self.stages.values():
+            yield from parts
+
+
+@cache
+def library_versions(stage: str) -> Mapping[str, str]:
+    """Versions of the distributions, and of Python's Unicode tables, that may change a stage's bytes."""
+    versions = {name: metadata.version(name) for name in STAGES[stage].libraries}
+    if stage in ("extract", "measure", "select"):
+        versions["unicode"] = unicodedata.unidata_version
+    return versions
+
+
+def all_libraries() -> dict[str, str]:
+    """Every version that may change bytes of a dataset, for its manifest."""
+    joined = {"python": platform.python_version()}
+    for stage in STAGES:
+        joined |= library_versions(stage)
+    return dict(sorted(joined.items()))
+
+
+def all_assets() -> dict[str, str]:
+    """sha256 of every asset that a stage reads, by name."""
+    return {name: assets.sha256_of(name) for spec in STAGES.values() for name in spec.assets}
+
+
+def _part(stage: str, label: str, recipe: Any, inputs: Any, work: Mapping[str, Any]) -> Part:
+    spec = STAGES[stage]
+    ingredients: dict[str, Any] = {
+        "stage": stage,
+        "revision": spec.revision,
+        "label": label,
+        "recipe": recipe,
+        "libraries": dict(library_versions(stage)),
+        "assets": {name: assets.sha256_of(name) for name in spec.assets},
+        "inputs": inputs,
+    }
+    if is_editable():
+        ingredients["code"] = code_digest(stage, (*spec.modules, "pipeline.document", "pipeline.files"))
+    return Part(stage, label, digest(ingredients)[:KEY_DIGITS], ingredients, work)
+
+
+# Fields of a source that only decide which files are listed and how they are cut: the slices themselves are inputs.
+_LISTING_FIELDS = {"part_mb", "path", "mirror", "files", "snapshot", "distributions", "standard_library"}
+
+
+def _label(slices: tuple[Slice, ...]) -> str:
+    first, last = slices[0], slices[-1]
+    if len(slices) == 1:
+        whole = first.start == 0 and first.end == first.size
+        return f"{first.source}:{first.path}" + ("" if whole else f"[{first.start}:{first.end}]")
+    return f"{first.source}:{first.path}..{last.path} ({len(slices)} files)"
+
+
+def _extract_parts(recipe: Recipe) -> list[Part]:
+    parts = []
+    for name, source in recipe.sources.items():
+        fields = {
+            "source": source.model_dump(mode="json", exclude=_LISTING_FIELDS),
+            "url": recipe.url.model_dump(mode="json"),
+            "extract": recipe.extract.model_dump(mode="json"),
+        }
+        for slices in cut(list_files(name, source), source.part_mb):
+            inputs = [{k: v for k, v in asdict(s).items() if k != "url"} for s in slices]
+            parts.append(_part("extract", _label(slices), fields, inputs, {"slices": [asdict(s) for s in slices]}))
+    return parts
+
+
+def _pack_groups(recipe: Recipe, extracts: list[Part]) -> list[list[int]]:
+    """Indices of consecutive Parts of one source whose inputs sum to at most `pack_mb`."""
+    groups: list[list[int]] = []
+    filled, source = 0, ""
+    for i, part in enumerate(extracts):
+        slices = part.work["slices"]
+        size = sum(s["end"] - s["start"] for s in slices)
+        if slices[0]["source"] != source or filled + size > recipe.packing.pack_mb * 10**6:
+            groups.append([])
+            filled, source = 0, slices[0]["source"]
+        groups[-1].append(i)
+        filled += size
+    return groups
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """List the inputs and cut the work.
+
+    Raises:
+        pipeline.sources.listing.SourceError: for inputs that are missing or can't be listed.
+    """
+    lines, limits = expand(recipe.steps)
+    dump = recipe.model_dump(mode="json")
+    line_fields = [step.model_dump(mode="json") for step in lines]
+    limit_fields = [limit.model_dump(mode="json") for limit in limits]
+    signature = {k: dump["dedup"][k] for k in ("ngram_words", "bands", "rows", "seed", "near")}
+    sources = list(recipe.sources)
+
+    extract = _extract_parts(recipe)
+    measure_fields = {"language": dump["language"], "lines": line_fields, "dedup": signature}
+    measure = [_part("measure", e.label, measure_fields, [e.key], {"extract": e.key}) for e in extract]
+    judge = [
+        _part("judge", m.label, limit_fields, [e.key, m.key], {"extract": e.key, "measure": m.key})
+        for e, m in zip(extract, measure, strict=True)
+    ]
+    rows = [
+        {"extract": e.key, "measure": m.key, "judge": j.key} for e, m, j in zip(extract, measure, judge, strict=True)
+    ]
+    upstream = digest(rows)
+    bands = ["exact"] * recipe.dedup.exact + [f"band_{i:02d}" for i in range(recipe.dedup.bands * recipe.dedup.near)]
+    match_fields = {"scope": dump["dedup"]["scope"]}
+    match = [_part("match", band, match_fields, upstream, {"band": band, "rows": rows}) for band in bands]
+    cluster_fields = {"survivor": dump["dedup"]["survivor"], "sources": sources}
+    matched = [{"band": m.label, "key": m.key} for m in match]
+    cluster = _part("cluster", "all", cluster_fields, [upstream, matched], {"rows": rows, "match": matched})
+    select_fields = {"pii": dump["pii"], "lines": line_fields, "seed": recipe.seed}
+    select = [
+        _part("select", e.label, select_fields, [row, cluster.key], {**row, "cluster": cluster.key, "index": index})
+        for index, (e, row) in enumerate(zip(extract, rows, strict=True))
+    ]
+    selected = [s.key for s in select]
+    tokenizer = _part("tokenizer", "all", [dump["tokenizer"], recipe.seed], selected, {"select": selected})
+    pack_fields = {"packing": dump["packing"], "seed": recipe.seed}
+    pack = []
+    for group in _pack_groups(recipe, extract):
+        keys = [select[i].key for i in group]
+        source = extract[group[0]].work["slices"][0]["source"]
+        label = f"{extract[group[0]].label}" + (f" to {extract[group[-1]].label}" if len(group) > 1 else "")
+        work = {"select": keys, "tokenizer": tokenizer.key, "cell": source}
+        pack.append(_part("pack", label, pack_fields, [keys, tokenizer.key], work))
+    packed = [p.key for p in pack]
+    work = {"rows": [{**r, "select": k} for r, k in zip(rows, selected, strict=True)]}
+    work |= {"cluster": cluster.key, "tokenizer": tokenizer.key, "pack": packed}
+    describe_fields = [dump, all_libraries(), all_assets()]
+    describe = _part("describe", "all", describe_fields, [digest(work)], work)
+    stages = {
+        "extract": extract,
+        "measure": measure,
+        "judge": judge,
+        "match": match,
+        "cluster": [cluster],
+        "select": select,
+        "tokenizer": [tokenizer],
+        "pack": pack,
+        "describe": [describe],
+    }
+    return Plan({name: tuple(parts) for name, parts in stages.items()})
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What changed between two sets of ingredients, each as `field: old -> new`, shallow fields first."""
+    changed: list[str] = []
+    _walk("", before, now, changed)
+    return changed
+
+
+def _walk(path: str, before: Any, now: Any, changed: list[str]) -> None:
+    if before == now:
+        return
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in sorted({*before, *now}):
+            _walk(f"{path}.{key}" if path else str(key), before.get(key), now.get(key), changed)
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for i, (a, b) in enumerate(zip(before, now, strict=True)):
+            _walk(f"{path}.{i}", a, b, changed)
+    else:
+        changed.append(f"{path}: {_short(before)} -> {_short(now)}")
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

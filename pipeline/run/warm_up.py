@@ -1,0 +1,26 @@
+"""Compile and cache every kernel once, before workers start: they would all compile at once, and race for the cache."""
+
+import pyarrow as pa
+
+from pipeline.dedup.cluster import cluster
+from pipeline.dedup.match import match
+from pipeline.dedup.options import DedupOptions
+from pipeline.dedup.signatures import band_columns, signatures
+from pipeline.document import ID_TYPE
+from pipeline.text.lines import apply_spans, keep_spans
+from pipeline.text.scan import measure_texts
+from pipeline.text.shingles import shingle_hashes
+from pipeline.text.words import count_words
+
+
+def warm_up() -> None:
+    """Send two short documents through every kernel."""
+    texts = pa.array(["One line of text.", "One line of text."], pa.large_string())
+    measure_texts(apply_spans(texts, keep_spans(texts, "c4")))
+    count_words(texts)
+    options = DedupOptions()
+    bands = band_columns(signatures(*shingle_hashes(texts, options.ngram_words), options), options)
+    ids = pa.array([bytes(16), bytes(15) + b"1"], ID_TYPE)
+    edges = match([pa.table({"id": ids, "key": next(iter(bands.values()))})])
+    ranks = {"source_rank": pa.array([0, 0], pa.int32()), "n_chars": pa.array([17, 17]), "date": pa.array(["", ""])}
+    cluster([("near", edges)], pa.table({"id": ids, **ranks}), options)

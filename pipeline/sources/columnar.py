@@ -1,0 +1,141 @@
+"""Rows of Parquet and Arrow files as Records, a batch at a time."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.sources.options import TableSource
+from pipeline.sources.record import Record, Slice, SourceError
+from pipeline.sources.rows import COLUMNS_SHOWN, NotText, damaged, fate_of, missing_column, record_of
+
+BATCH_ROWS = 128
+READ_BYTES = 1 << 20
+_BYTES_OF = {
+    pa.string(): pa.binary(),
+    pa.large_string(): pa.large_binary(),
+    pa.string_view(): pa.binary_view(),
+}
+
+
+def read_parquet(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[Record]:
+    """The rows of the row groups that begin in `slice_`; of a damaged row group, those before the damage.
+
+    Raises:
+        SourceError: for a column that the recipe names and the file has not, or has twice.
+    """
+    try:
+        table = pq.ParquetFile(file, pre_buffer=False, buffer_size=READ_BYTES)
+        metadata, names = table.metadata, table.schema_arrow.names
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if slice_.start == 0:
+            yield damaged(slice_, 0, error)
+        return
+    wanted = _check_columns(slice_, source, names)
+    first = 0
+    for group in range(metadata.num_row_groups):
+        if slice_.start <= _first_byte(metadata.row_group(group)) < slice_.end:
+            batches = table.iter_batches(BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False)
+            yield from _rows(batches, first, names, slice_, source)
+        first += metadata.row_group(group).num_rows
+
+
+def _first_byte(group: Any) -> int:
+    """Byte offset in the file of a row group's first page; 0 for a group without columns."""
+    columns = [group.column(i) for i in range(group.num_columns)]
+    # A dictionary page, where there is one, precedes the data pages; writers that have none state offset 0 or None.
+    return min((column.dictionary_page_offset or column.data_page_offset for column in columns), default=0)
+
+
+def read_arrow(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[Record]:
+    """The rows of Arrow IPC in its file format or, as the `datasets` library writes it, its stream format.
+
+    Raises:
+        SourceError: for a column that the recipe names and the file has not, or has twice.
+    """
+    if slice_.start:
+        return
+    try:
+        is_file = file.read(6) == b"ARROW1"
+        file.seek(0)
+        reader = pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)
+    except (pa.ArrowException, OSError) as error:
+        yield damaged(slice_, 0, error)
+        return
+    _check_columns(slice_, source, reader.schema.names)
+    batches = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else reader
+    yield from _rows(batches, 0, reader.schema.names, slice_, source)
+
+
+def _other_columns(source: TableSource) -> list[str]:
+    named = (source.url_column, source.title_column, source.date_column, source.licence_column)
+    return [name for name in dict.fromkeys(named) if name is not None]
+
+
+def _check_columns(slice_: Slice, source: TableSource, names: list[str]) -> list[str]:
+    """The columns to read, of those that the file has."""
+    wanted = list(dict.fromkeys([source.text_column, *_other_columns(source)]))
+    missing = [name for name in _other_columns(source) if name not in names]
+    if missing:
+        raise SourceError(
+            f"sources.{slice_.source}: {slice_.path} has no column {', '.join(missing)}; its columns are "
+            f"{', '.join(names[:COLUMNS_SHOWN])}"
+        )
+    twice = [name for name in wanted if names.count(name) > 1]
+    if twice:
+        raise SourceError(f"sources.{slice_.source}: {slice_.path} has more than one column {', '.join(twice)}")
+    return [name for name in wanted if name in names]
+
+
+def _rows(
+    batches: Iterable[pa.RecordBatch], first: int, names: list[str], slice_: Slice, source: TableSource
+) -> Iterator[Record]:
+    """The rows of `batches` as Records; the first has the number `first`."""
+    row, has_text = first, source.text_column in names
+    try:
+        for batch in batches:
+            for start in range(0, batch.num_rows, BATCH_ROWS):
+                part = batch.slice(start, BATCH_ROWS)
+                columns = {name: _values(part.column(name)) for name in _other_columns(source)}
+                texts = _values(part.column(source.text_column)) if has_text else [None] * part.num_rows
+                for i, text in enumerate(texts):
+                    fields = {name: _decode(values[i], "replace") for name, values in columns.items()}
+                    if has_text:
+                        yield _row(row, text, fields, slice_, source)
+                    else:
+                        yield missing_column(slice_, row, source.text_column, names if row == first else [])
+                    row += 1
+    except (pa.ArrowException, OSError) as error:
+        yield damaged(slice_, row, error)
+
+
+def _row(row: int, text: object, fields: dict[str, object], slice_: Slice, source: TableSource) -> Record:
+    try:
+        return record_of(slice_, row, _decode(text, "strict"), source, fields)
+    except UnicodeDecodeError as error:
+        return fate_of(slice_, row, "not_decodable", f"byte {error.start} of the text is not UTF-8", fields, source)
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """A column's values: bytes for strings, `str` for dates, `int` for integers, `NotText` for others; None for null.
+
+    Strings are looked at as bytes, since one value that is no UTF-8 must not cost the others, and are validated first,
+    since a damaged file can hold offsets that lead anywhere.
+    """
+    if pa.types.is_dictionary(column.type):
+        column.validate(full=True)
+        column = column.dictionary_decode()
+    kind = column.type
+    if kind in _BYTES_OF:
+        column = column.view(_BYTES_OF[kind])
+    column.validate(full=True)
+    if column.type in _BYTES_OF.values() or pa.types.is_integer(kind):
+        return cast(list[Any], column.to_pylist())
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return [value and value.replace(" ", "T") for value in column.cast(pa.string()).to_pylist()]
+    return [NotText(str(kind)) if is_valid else None for is_valid in column.is_valid().to_pylist()]
+
+
+def _decode(value: object, errors: str) -> object:
+    return value.decode("utf-8", errors) if isinstance(value, bytes) else value

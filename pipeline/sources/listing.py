@@ -1,0 +1,170 @@
+"""Which files a source has, and how they are cut into Parts. A plan imports this: no reader, no Arrow, no codec."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.sources.options import CommonCrawlSource, EnvironmentSource, Source, TableSource, WarcSource
+from pipeline.sources.record import Slice, SourceError
+
+WARC_SUFFIXES = (".warc", ".warc.gz", ".arc", ".arc.gz")
+"""ARC files are listed so that each gets a fate (`unsupported_archive`) and none is passed over in silence."""
+TABLE_SUFFIXES = (
+    ".jsonl",
+    ".jsonl.gz",
+    ".jsonl.zst",
+    ".ndjson",
+    ".ndjson.gz",
+    ".ndjson.zst",
+    ".parquet",
+    ".arrow",
+    ".txt",
+    ".md",
+)
+SPLITTABLE_SUFFIXES = (".warc", ".warc.gz")
+"""Files whose readers find the first record at or after any byte."""
+MEGABYTE = 1_000_000
+
+
+def list_files(name: str, source: Source) -> list[Slice]:
+    """The files of `source` (called `name` in the recipe) as whole-file Slices, sorted by path.
+
+    Raises:
+        SourceError: if nothing is there, or the store does not answer.
+    """
+    if isinstance(source, CommonCrawlSource):
+        from pipeline.sources.commoncrawl import list_snapshot
+
+        files = list_snapshot(name, source)
+    elif isinstance(source, EnvironmentSource):
+        from pipeline.sources.environment import list_environment
+
+        files = list_environment(name, source)
+    else:
+        suffixes = {WarcSource: WARC_SUFFIXES, TableSource: TABLE_SUFFIXES}[type(source)]
+        files = find_files(name, source.path, suffixes)
+    return sorted(files, key=lambda file: file.path)
+
+
+def find_files(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
+    """The file `path`, the files that match it as a glob, or those below the folder `path` that end in one of `suffixes`.
+
+    A file that is named in full, or matched by a glob, is taken whatever its ending. Hidden files and folders (leading
+    dot) below a folder are left out, and links to folders are not followed.
+
+    Raises:
+        SourceError: if `path` is missing, or holds no such file.
+    """
+    if "://" in path and not path.startswith("file://"):
+        return _find_remote(name, path, suffixes)
+    return _find_local(name, path.removeprefix("file://"), suffixes)
+
+
+def local_slice(name: str, path: Path, relative: str) -> Slice:
+    """A whole local file as a Slice.
+
+    Raises:
+        SourceError: if it cannot be looked at.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SourceError(f"sources.{name}: {path}: {error.strerror}") from None
+    return Slice(name, relative, str(path.absolute()), status.st_size, str(status.st_mtime_ns), 0, status.st_size)
+
+
+def _find_local(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
+    root = Path(path).expanduser()
+    if root.is_file():
+        return [local_slice(name, root, root.name)]
+    if root.is_dir():
+        found = [local_slice(name, file, file.relative_to(root).as_posix()) for file in _walk(root, suffixes)]
+        return found or _nothing(name, path, f"the folder holds no file that ends in {', '.join(suffixes)}")
+    if glob.has_magic(path):
+        root = Path(*_fixed_parts(str(root)))
+        matches = (Path(match) for match in glob.glob(str(Path(path).expanduser()), recursive=True))  # noqa: PTH207 - a pattern may be absolute
+        found = [local_slice(name, file, file.relative_to(root).as_posix()) for file in matches if file.is_file()]
+        return found or _nothing(name, path, "no file matches the pattern")
+    return _nothing(name, path, f"no such file or folder (looked from {Path.cwd()})")
+
+
+def _walk(root: Path, suffixes: Sequence[str]) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(entry for entry in folders if not entry.startswith("."))
+        for file in sorted(names):
+            if file.lower().endswith(tuple(suffixes)) and not file.startswith("."):
+                yield Path(folder, file)
+
+
+def _fixed_parts(pattern: str) -> list[str]:
+    parts = Path(pattern).parts
+    magic = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    return list(parts[:magic])
+
+
+def _find_remote(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
+    import fsspec
+
+    try:
+        store, inner = fsspec.core.url_to_fs(path)
+        if glob.has_magic(inner):
+            infos = store.glob(inner, detail=True)
+            root = "/".join(_fixed_parts(inner)).replace("//", "/") if not inner.startswith("http") else ""
+        else:
+            info = store.info(inner)
+            if info["type"] == "file":
+                infos, root = {info["name"]: info}, inner.rpartition("/")[0]
+            else:
+                infos, root = store.find(inner, detail=True), inner
+    except ImportError as error:
+        raise SourceError(f"sources.{name}: {path}: {error}") from None
+    except Exception as error:
+        raise SourceError(f"sources.{name}: {path} cannot be listed: {type(error).__name__}: {error}") from None
+    found = []
+    for key in sorted(infos):
+        info, relative = infos[key], key.removeprefix(root).lstrip("/")
+        wanted = glob.has_magic(inner) or len(infos) == 1 or key.lower().endswith(tuple(suffixes))
+        if info["type"] == "file" and wanted:
+            found.append(remote_slice(name, store.unstrip_protocol(key), relative, info))
+    return found or _nothing(name, path, f"holds no file that ends in {', '.join(suffixes)}")
+
+
+def remote_slice(name: str, url: str, relative: str, info: dict[str, object]) -> Slice:
+    """A whole file of an fsspec store as a Slice, from the store's `info`.
+
+    Raises:
+        SourceError: if the store does not tell its size, without which it cannot be cut into Parts.
+    """
+    size = info.get("size")
+    if not isinstance(size, int):
+        raise SourceError(f"sources.{name}: {url}: no size from the store, so it cannot be cut; name a local copy")
+    tag = next((str(info[key]) for key in ("ETag", "etag", "LastModified", "mtime") if info.get(key)), "")
+    return Slice(name, relative, url, size, tag.strip('"'), 0, size)
+
+
+def _nothing(name: str, path: str, why: str) -> list[Slice]:
+    raise SourceError(f"sources.{name}: {path}: {why}")
+
+
+def cut(files: Sequence[Slice], part_mb: int) -> list[tuple[Slice, ...]]:
+    """`files` cut into Parts of about `part_mb` * 10^6 stored bytes, in order.
+
+    A large splittable file becomes byte ranges, each a Part; any other large file is a Part; consecutive small files
+    share one. The cut depends on nothing but the files' paths and sizes.
+    """
+    parts: list[tuple[Slice, ...]] = []
+    group: list[Slice] = []
+    room = limit = part_mb * MEGABYTE
+    for file in files:
+        if file.size > room and group:
+            parts.append(tuple(group))
+            group, room = [], limit
+        if file.size > limit and file.path.endswith(SPLITTABLE_SUFFIXES):
+            starts = range(0, file.size, limit)
+            parts += [(replace(file, start=start, end=min(start + limit, file.size)),) for start in starts]
+        else:
+            group.append(file)
+            room -= file.size
+    return [*parts, tuple(group)] if group else parts

@@ -1,0 +1,79 @@
+"""A row of a table -> a Record, or its fate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.sources.options import TableSource
+from pipeline.sources.record import Record, Slice
+
+MAX_ROW_BYTES = 32_000_000
+"""A longer JSONL line, text value or text file is not read. The longest books of Project Gutenberg have 10^7 bytes."""
+MAX_FIELD_CHARS = 4_000
+"""A longer URL, title, date or licence is left out: it is none."""
+COLUMNS_SHOWN = 20
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NotText:
+    """A value in a column of strings that is none, by the name of its type."""
+
+    kind: str
+
+
+def record_of(slice_: Slice, offset: int, text: object, source: TableSource, row: Values) -> Record:
+    """The row at `offset` as a Record with its text, or with a fate if `text` is none that can be used."""
+    if text is None:
+        return fate_of(slice_, offset, "missing_text", "null", row, source)
+    if not isinstance(text, str):
+        kind = text.kind if isinstance(text, NotText) else type(text).__name__
+        return fate_of(slice_, offset, "text_not_string", kind, row, source)
+    if len(text) > MAX_ROW_BYTES:
+        return fate_of(slice_, offset, "row_too_large", f"over {MAX_ROW_BYTES} characters", row, source)
+    if not text.strip():
+        return fate_of(slice_, offset, "empty_text", "", row, source)
+    record = fate_of(slice_, offset, "", "", row, source)
+    record.text = _without_surrogates(text)
+    return record
+
+
+def fate_of(
+    slice_: Slice, offset: int, fate: str, detail: str, row: Values | None = None, source: TableSource | None = None
+) -> Record:
+    """A Record without text, with the fields of `row` that the recipe names."""
+    record = Record(slice_.path, offset, fate=fate, detail=detail)
+    if row is not None and source is not None:
+        record.url, record.title = _field(row, source.url_column), _field(row, source.title_column)
+        record.date, record.licence = _field(row, source.date_column), _field(row, source.licence_column)
+    return record
+
+
+def _field(row: Values, column: str | None) -> str:
+    value = row.get(column) if column is not None else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # a year, mostly
+    return _without_surrogates(value) if isinstance(value, str) and len(value) <= MAX_FIELD_CHARS else ""
+
+
+def _without_surrogates(text: str) -> str:
+    """JSON escapes can make half a surrogate pair, which is no character: U+FFFD takes its place."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def missing_column(slice_: Slice, offset: int, column: str, found: list[str]) -> Record:
+    """The fate of a row without a text column. `found` (told once a file) lets a wrong `text_column` explain itself."""
+    shown = ", ".join(name[:40] for name in found[:COLUMNS_SHOWN])
+    more = f" and {len(found) - COLUMNS_SHOWN} more" if len(found) > COLUMNS_SHOWN else ""
+    detail = f"no column {column!r}" + (f"; found: {_without_surrogates(shown)}{more}" if found else "")
+    return fate_of(slice_, offset, "missing_text", detail)
+
+
+def damaged(slice_: Slice, offset: int, error: BaseException) -> Record:
+    """The fate that stands for all rows from `offset` on that damage makes unreadable."""
+    return fate_of(slice_, offset, "damaged_bytes", f"nothing can be read from here on ({type(error).__name__})")

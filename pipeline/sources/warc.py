@@ -1,0 +1,183 @@
+"""WARC archives -> Records: every record of the archive yields exactly one, a page or a fate."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from fastwarc.warc import WarcRecord
+
+from pipeline.sources.framing import FileView, Frame, View, frames
+from pipeline.sources.http_body import BodyError, decode_body
+from pipeline.sources.members import GZIP_MAGIC, find_member, first_position, is_member, member_frames
+from pipeline.sources.record import Record, Slice, SourceError
+
+MAX_PAGE_BYTES = 32 * 1024 * 1024
+"""Decoded bytes of a page that a reader holds at the most; a recipe's `max_page_bytes` is usually far lower."""
+MAX_CONTENT_BYTES = 48 * 1024 * 1024
+"""Stored bytes of a record's content that are looked at; a longer response is `page_too_large`."""
+HTML_TYPES = ("text/html", "application/xhtml+xml")
+FILE_BUFFER_BYTES = 1024 * 1024
+
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
+_HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*<"
+    rb"(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|!--)[ >\-]",
+    re.IGNORECASE,
+)
+"""What tells a page whose server names no type: WHATWG MIME Sniffing, section 7.1."""
+_CONTROL = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
+
+
+def read_warc(slice_: Slice, max_page_bytes: int = MAX_PAGE_BYTES) -> Iterator[Record]:
+    """The records whose first stored byte lies in the slice.
+
+    However a file is cut into slices, their records together are those of the whole file, each once (see
+    `pipeline.sources.members`). `offset` is the position of the record in a plain file; in a compressed one the stored
+    position of its gzip member plus the number of records before it in that member (0 where each has its own member).
+
+    An archive that was crawled and lies inside a record is content and not read. Fates: `not_a_response`, `not_http`,
+    `bad_http_header`, `http_status`, `not_html`, `bad_body`, `empty_body`, `page_too_large`, `bad_record`,
+    `truncated_record`, `damaged_bytes` (a stretch that is no record), `unsupported_archive` (ARC).
+
+    Raises:
+        SourceError: if the file cannot be opened or read, or has changed since it was listed.
+    """
+    if slice_.path.lower().endswith((".arc", ".arc.gz")):
+        if slice_.start == 0:
+            yield Record(slice_.path, 0, fate="unsupported_archive", detail="ARC")
+        return
+    with open_slice(slice_) as file:
+        for offset, frame, view in _offsets(file, slice_):
+            yield _to_record(slice_.path, offset, frame, view, max_page_bytes)
+
+
+@contextmanager
+def open_slice(slice_: Slice) -> Iterator[BinaryIO]:
+    """The file of a slice, open for reading.
+
+    Raises:
+        SourceError: if it cannot be opened or read, or its size is not the listed one.
+    """
+    try:
+        with _open(slice_.url) as file:
+            size = file.seek(0, 2)
+            if size != slice_.size:
+                raise SourceError(
+                    f"{slice_.url}: {size} bytes, but {slice_.size} when it was listed; "
+                    "the file changed during the run, start the run again"
+                )
+            yield file
+    except (OSError, ImportError) as error:
+        raise SourceError(f"{slice_.url}: cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _open(url: str) -> BinaryIO:
+    if "://" not in url:
+        return Path(url).open("rb", buffering=FILE_BUFFER_BYTES)
+    import fsspec
+
+    file: BinaryIO = fsspec.open(url, "rb").open()
+    return file
+
+
+def _offsets(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]:
+    file.seek(0)
+    head = file.read(len(GZIP_MAGIC))
+    if head == GZIP_MAGIC or (slice_.path.lower().endswith(".gz") and head != b"WAR"):
+        yield from _compressed(file, slice_)
+        return
+    view = FileView(file)
+    for frame in frames(view):
+        if frame.position >= slice_.end:
+            return
+        if frame.position >= slice_.start:
+            yield frame.position, frame, view
+
+
+def _compressed(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]:
+    position = first_position(file, slice_.start, slice_.size) if slice_.start else 0
+    while position < min(slice_.end, slice_.size):
+        if not is_member(file, position):
+            following = find_member(file, position + 1)
+            detail = f"{following - position} bytes"
+            yield position, Frame(position, b"", position, 0, "damaged_bytes", detail), FileView(file)
+            position = following
+            continue
+        view, members = member_frames(file, position)
+        number = 0
+        for number, frame in enumerate(members, 1):
+            yield position + number - 1, frame, view
+        view.drain()
+        if view.fault and number == 0:
+            yield position, Frame(0, b"", 0, 0, "damaged_bytes", view.fault), view
+        position = find_member(file, position + max(1, number)) if view.fault else view.stored_end
+
+
+def _to_record(path: str, offset: int, frame: Frame, view: View, max_page_bytes: int) -> Record:
+    record = Record(path, offset, fate=frame.fate, detail=frame.detail)
+    if not frame.header:
+        return record
+    warc = WarcRecord.from_bytes(frame.header)
+    record.url = _clean(warc.headers.get("WARC-Target-URI") or "").removeprefix("<").removesuffix(">")
+    date = warc.headers.get("WARC-Date") or ""
+    record.date = date if _DATE.fullmatch(date) else ""
+    if record.fate:
+        return record
+    record_type = _clean(warc.headers.get("WARC-Type") or "").strip().lower()
+    content_type = _clean(warc.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+    if record_type != "response":
+        record.fate, record.detail = "not_a_response", record_type[:40]
+    elif content_type not in ("application/http", ""):
+        record.fate, record.detail = "not_http", content_type[:80]
+    elif frame.length > MAX_CONTENT_BYTES:
+        record.fate, record.detail = "page_too_large", f"{frame.length} bytes stored"
+    else:
+        block = frame.header + view.at(frame.content, frame.length)
+        record.fate, record.detail = _read_http(record, WarcRecord.from_bytes(block), max_page_bytes)
+    return record
+
+
+def _read_http(record: Record, warc: WarcRecord, max_page_bytes: int) -> tuple[str, str]:
+    """Fill in the page of an HTTP response; gives fate and detail."""
+    try:
+        warc.parse_http(quirks_mode=True)
+        headers = warc.http_headers
+        status = headers.status_code if headers is not None else None
+    except OSError:
+        status = None
+    if status is None:
+        return "bad_http_header", ""
+    if status != 200:
+        return "http_status", str(status)
+    content_type = _clean(headers.get("Content-Type") or "")
+    mime = content_type.partition(";")[0].strip().lower()
+    if mime and mime not in HTML_TYPES:
+        return "not_html", mime[:80]
+    try:
+        body = decode_body(
+            warc.reader.read(),
+            headers.get("Transfer-Encoding") or "",
+            headers.get("Content-Encoding") or "",
+            max_page_bytes,
+        )
+    except BodyError as error:
+        return "bad_body", str(error)[:40]
+    if not body.strip():
+        return "empty_body", ""
+    if len(body) > max_page_bytes:
+        return "page_too_large", f"over {max_page_bytes} bytes"
+    if not mime and not _HTML.match(body):
+        return "not_html", "no type"
+    record.html, record.content_type, record.charset = body, mime, _charset(content_type)
+    return "", ""
+
+
+def _charset(content_type: str) -> str:
+    found = re.search(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:+-]{1,40})", content_type, re.IGNORECASE)
+    return found[1].lower() if found else ""
+
+
+def _clean(value: str) -> str:
+    return value.translate(_CONTROL)

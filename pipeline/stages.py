@@ -1,0 +1,475 @@
+"""The corridor: the walk of one document from archive to shard, top to bottom.
+
+Each function runs one Part of its stage: it reads committed Parts of earlier stages (or raw slices), hands the result
+of one room to the next, and writes tables sorted by id and counts. `STAGE_FUNCTIONS` lists them in order.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import assembly, manifest, mixture, packing, shards, versions
+from pipeline.card.markdown import render
+from pipeline.dedup.cluster import cluster as cluster_documents
+from pipeline.dedup.match import match as match_keys
+from pipeline.dedup.signatures import band_columns, exact_hash, signatures
+from pipeline.document import DECISION, DOCUMENT, FATE, RAW_DOCUMENT, document_id, id_bytes, one_array, sorted_table
+from pipeline.extract.charset import decode
+from pipeline.extract.textform import text_form
+from pipeline.extract.worker import Extractor
+from pipeline.files import PartStore, PartWriter
+from pipeline.measures import MEASURES
+from pipeline.plan import Part, all_assets, all_libraries
+from pipeline.recipe import Recipe
+from pipeline.sources.digest import slice_digest
+from pipeline.sources.read import read
+from pipeline.sources.record import Record, Slice
+from pipeline.steps.language import LanguageId
+from pipeline.steps.limits import applies
+from pipeline.steps.limits import judge as judge_limits
+from pipeline.steps.pii import Scrubber
+from pipeline.steps.presets import expand
+from pipeline.steps.url import UrlRules
+from pipeline.text.lines import apply_spans, keep_spans
+from pipeline.text.scan import measure_texts
+from pipeline.text.shingles import shingle_hashes
+from pipeline.text.words import count_words, merge_counts
+from pipeline.tokenizer import vocab
+from pipeline.tokenizer.encode import encode_documents
+from pipeline.tokenizer.train import train
+
+BATCH_DOCUMENTS = 2048  # documents measured at a time; bounds memory, changes no byte
+
+
+# -- 1. Extract: record -> URL rules -> encoding -> main text ---------------------------------------------------------
+
+
+def extract(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Read raw slices; write `documents.parquet` (RAW_DOCUMENT) and `fates.parquet` (FATE), one row a record in all."""
+    rules = UrlRules(recipe.url)
+    documents: list[tuple[Any, ...]] = []
+    fates: list[tuple[Any, ...]] = []
+    digests: list[dict[str, Any]] = []
+    with Extractor(recipe.extract) as extractor:
+        for fields in part.work["slices"]:
+            piece = Slice(**fields)
+            source = recipe.sources[piece.source]
+            for record in read(source, piece):
+                _to_document(record, rules, extractor)
+                key = document_id(piece.source, record.path, record.offset)
+                where = (key, piece.source, record.path, record.offset, record.url)
+                if record.fate:
+                    fates.append((*where, record.fate, record.detail))
+                else:
+                    licence = record.licence or source.licence
+                    documents.append((*where, record.title, record.date, licence, record.text))
+            digests.append(
+                {
+                    "source": piece.source,
+                    "path": piece.path,
+                    "start": piece.start,
+                    "end": piece.end,
+                    "sha256": slice_digest(piece),
+                }
+            )
+    document_table, fate_table = sorted_table(documents, RAW_DOCUMENT), sorted_table(fates, FATE)
+    _check_unique_ids(pa.concat_arrays([*document_table["id"].chunks, *fate_table["id"].chunks]), part)
+    name = part.work["slices"][0]["source"]
+    out.counts.add("records", name, n=len(documents) + len(fates))
+    out.counts.add("extracted", name, n=len(documents))
+    _count_values(out, "fates", name, fate_table["fate"])
+    out.facts["inputs"] = digests
+    out.write_table("documents.parquet", document_table)
+    out.write_table("fates.parquet", fate_table)
+
+
+def _to_document(record: Record, rules: UrlRules, extractor: Extractor) -> None:
+    """Turn a page into text in place, or give the record its fate."""
+    if not record.fate:
+        record.fate = rules.check(record.url)
+    if not record.fate and record.html is not None:
+        page, _ = decode(record.html, record.charset)
+        found = extractor.extract(page, record.url)
+        record.fate, record.detail = found.fate, found.detail
+        record.text, record.title = found.text, found.title or record.title
+    if not record.fate:
+        record.text = text_form(record.text or "")
+        record.fate = "" if record.text.strip() else "no_text"
+    record.url, record.title = text_form(record.url), text_form(record.title)
+
+
+def _check_unique_ids(ids: pa.Array, part: Part) -> None:
+    if len(pc.unique(ids)) != len(ids):
+        raise assembly.CountsError(f"{part.label}: two records share a document id; a reader gave one offset twice")
+
+
+# -- 2. Measure: numbers of the extracted text and of its kept lines ---------------------------------------------------
+
+
+def measure(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Read documents; write `measures.parquet`: one row a document with all measures, kept spans, hash and bands."""
+    documents = store.table("extract", part.work["extract"], "documents.parquet", ["id", "source", "text"])
+    tables = [
+        _measure_batch(recipe, documents.slice(start, BATCH_DOCUMENTS).combine_chunks())
+        for start in range(0, max(documents.num_rows, 1), BATCH_DOCUMENTS)
+    ]
+    table = pa.concat_tables(tables)
+    if table.num_rows:
+        name = table["source"][0].as_py()
+        for measured, entry in MEASURES.items():
+            if entry.kind == "number":
+                edges = np.asarray(entry.edges, dtype=np.float64)
+                values = table[measured].to_numpy()
+                bins = np.searchsorted(edges, values, side="right")
+                counted = np.bincount(bins, minlength=len(edges) + 1)
+                out.counts.setdefault("histograms", {}).setdefault(measured, {})[name] = [int(n) for n in counted]
+    out.write_table("measures.parquet", table)
+
+
+def _measure_batch(recipe: Recipe, documents: pa.Table) -> pa.Table:
+    texts = one_array(documents["text"], pa.large_string())
+    labels, scores = _language_id().identify(texts, recipe.language.max_chars)
+    columns: dict[str, Any] = {
+        "id": documents["id"],
+        "source": documents["source"],
+        "language": labels,
+        "language_score": scores,
+    }
+    columns |= measure_texts(texts)
+    spans = _kept_spans(recipe, texts, documents["source"], labels)
+    kept = apply_spans(texts, spans)
+    columns |= {f"kept_{name}": values for name, values in measure_texts(kept).items()}
+    columns["kept_spans"] = spans
+    columns["exact"] = exact_hash(kept)
+    if recipe.dedup.near:
+        hashes, offsets = shingle_hashes(kept, recipe.dedup.ngram_words)
+        columns |= band_columns(signatures(hashes, offsets, recipe.dedup), recipe.dedup)
+    return pa.table(columns)
+
+
+@cache
+def _language_id() -> LanguageId:
+    """The model, loaded once a process."""
+    return LanguageId()
+
+
+def _kept_spans(recipe: Recipe, texts: pa.LargeStringArray, sources: pa.ChunkedArray, labels: pa.Array) -> pa.Array:
+    """Spans by the first line step whose `where` holds for a document; null where none does or all is kept."""
+    table = pa.table({"source": sources, "language": labels})
+    chosen = np.full(len(texts), -1)
+    steps = expand(recipe.steps)[0]
+    for i, step in enumerate(steps):
+        chosen[(chosen < 0) & applies(table, step.where, f"line rule {step.rule!r}")] = i
+    merged: list[Any] = [None] * len(texts)
+    for i, step in enumerate(steps):
+        at = np.flatnonzero(chosen == i)
+        for row, span in zip(at, keep_spans(texts.take(pa.array(at)), step.rule).to_pylist(), strict=True):
+            merged[row] = span
+    return pa.array(merged, type=pa.list_(pa.int64()))
+
+
+# -- 3. Judge: Limits over columns -> drop reason ------------------------------------------------------------------------
+
+
+def judge(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Read measures; write `decisions.parquet` (id, drop_reason, failed: indices of every failed Limit)."""
+    limits = expand(recipe.steps)[1]
+    needed = dict.fromkeys(["id", "source", "language", "kept_n_chars", *(limit.measure for limit in limits)])
+    table = store.table("measure", part.work["measure"], "measures.parquet", list(needed))
+    decisions = judge_limits(table, limits)
+    if table.num_rows:
+        name = table["source"][0].as_py()
+        _count_values(out, "dropped", name, decisions["drop_reason"].filter(pc.not_equal(decisions["drop_reason"], "")))
+        for failed in decisions["failed"].to_pylist():
+            for i in failed:
+                out.counts.add("failed", name, limits[i].name)
+            if len(failed) == 1:
+                out.counts.add("failed_alone", name, limits[failed[0]].name)
+        out.counts.add("passed", name, n=pc.sum(pc.equal(decisions["drop_reason"], "")).as_py())
+    out.write_table("decisions.parquet", decisions)
+
+
+# -- 4. Match and Cluster: passing documents only -------------------------------------------------------------------------
+
+
+def match(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Read one band's keys of all passing documents; write `edges.parquet` (a, b): members of a group and its first."""
+    band = part.work["band"]
+    by_source = recipe.dedup.scope == "source"
+    keys = (
+        _passing(store, row, ["id", band, *(["source"] * by_source)]).rename_columns(
+            ["id", "key", *(["scope"] * by_source)]
+        )
+        for row in part.work["rows"]
+    )
+    out.write_table("edges.parquet", match_keys(keys))
+
+
+def cluster(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Read all edges; write, for each Extract Part, `clusters-<index>.parquet`: its documents in clusters of two or more."""
+    ranks = {name: rank for rank, name in enumerate(recipe.sources)}
+    tables = []
+    for index, row in enumerate(part.work["rows"]):
+        passing = _passing(store, row, ["id", "source", "kept_n_chars"])
+        dates = store.table("extract", row["extract"], "documents.parquet", ["id", "date"])
+        date = dates["date"].take(pc.index_in(passing["id"], dates["id"]))
+        rank = pa.array([ranks[s] for s in passing["source"].to_pylist()], pa.int32())
+        tables.append(
+            pa.table(
+                {
+                    "id": passing["id"],
+                    "source_rank": rank,
+                    "n_chars": passing["kept_n_chars"],
+                    "date": date,
+                    "part": pa.array(np.full(len(rank), index, dtype=np.int32)),
+                }
+            )
+        )
+    documents = pa.concat_tables(tables)
+    edges = (
+        ("exact" if m["band"] == "exact" else "near", store.table("match", m["key"], "edges.parquet"))
+        for m in part.work["match"]
+    )
+    clusters = cluster_documents(edges, documents.drop_columns("part"), recipe.dedup)
+    part_of = documents["part"].take(pc.index_in(clusters["id"], documents["id"]))
+    firsts = clusters.filter(pc.equal(clusters["id"], clusters["survivor"]))
+    for size, n in _value_counts(firsts["size"]):
+        out.counts.add("cluster_sizes", str(size), n=n)
+    for index in range(len(part.work["rows"])):
+        out.write_table(f"clusters-{index:05d}.parquet", clusters.filter(pc.equal(part_of, index)))
+
+
+def _passing(store: PartStore, row: Mapping[str, str], columns: list[str]) -> pa.Table:
+    """Columns of the measures of a Part's documents that passed every Limit."""
+    table = store.table("measure", row["measure"], "measures.parquet", columns)
+    decisions = store.table("judge", row["judge"], "decisions.parquet", ["id", "drop_reason"])
+    _check_same_ids(table, decisions)
+    return table.filter(pc.equal(decisions["drop_reason"], ""))
+
+
+# -- 5. Select: decisions applied, personal data replaced -----------------------------------------------------------------
+
+
+def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Write `documents.parquet` (DOCUMENT, the clean ones), `words.parquet` and `decisions.parquet` (DECISION, one row
+    a record)."""
+    documents = store.table("extract", part.work["extract"], "documents.parquet")
+    fates = store.table("extract", part.work["extract"], "fates.parquet")
+    measures = store.table("measure", part.work["measure"], "measures.parquet", ["id", "language", "kept_spans"])
+    decisions = store.table("judge", part.work["judge"], "decisions.parquet", ["id", "drop_reason"])
+    clusters = store.table("cluster", part.work["cluster"], f"clusters-{part.work['index']:05d}.parquet")
+    _check_same_ids(documents, measures)
+    _check_same_ids(documents, decisions)
+    at = pc.index_in(documents["id"], clusters["id"])
+    duplicate = pc.fill_null(clusters["reason"].take(at), "")
+    reason = pc.if_else(pc.equal(decisions["drop_reason"], ""), duplicate, decisions["drop_reason"])
+    home = pc.coalesce(clusters["cluster"].take(at), documents["id"])
+    survivor = pc.coalesce(clusters["survivor"].take(at), documents["id"])
+    documents = documents.append_column("language", measures["language"]).append_column("cluster", home)
+    scrubber = Scrubber(recipe.pii)
+    mask = pc.equal(reason, "")
+    spans = measures["kept_spans"].filter(mask)
+    clean, replaced = _clean(documents.filter(mask), spans, scrubber)
+    name = part.label.split(":")[0]
+    _count_clean(out, name, clean, replaced)
+    for value, n in _value_counts(duplicate.filter(pc.not_equal(duplicate, ""))):
+        out.counts.add("dropped", name, value, n=n)
+    out.write_table("documents.parquet", clean)
+    out.write_table("words.parquet", count_words(one_array(clean["text"], pa.large_string())))
+    out.write_table("decisions.parquet", _decisions(documents, reason, survivor, fates, scrubber))
+
+
+def _clean(documents: pa.Table, spans: pa.ChunkedArray, scrubber: Scrubber) -> tuple[pa.Table, dict[str, int]]:
+    """Documents in their final form, and how many pieces of personal data were replaced, by kind."""
+    texts = apply_spans(one_array(documents["text"], pa.large_string()), one_array(spans, pa.list_(pa.int64())))
+    columns: dict[str, Any] = {"text": texts, "title": documents["title"], "url": documents["url"]}
+    replaced: dict[str, int] = {}
+    for column, values in columns.items():
+        scrubbed, found = scrubber.scrub(one_array(values, pa.large_string()))
+        columns[column] = scrubbed
+        for kind, n in found.items():
+            replaced[kind] = replaced.get(kind, 0) + int(n.sum())
+    columns["hash"] = exact_hash(columns["text"])
+    for column in DOCUMENT.names:
+        columns.setdefault(column, documents[column] if column in documents.column_names else None)
+    return pa.table(columns).select(DOCUMENT.names).cast(DOCUMENT), replaced
+
+
+def _decisions(
+    documents: pa.Table, reason: pa.ChunkedArray, survivor: pa.ChunkedArray, fates: pa.Table, scrubber: Scrubber
+) -> pa.Table:
+    """One row for every record of the Part: "" as reason for a kept document, else its drop reason or its fate."""
+    kept = documents.select(["id", "source", "path", "offset", "url"])
+    kept = kept.append_column("reason", reason).append_column("survivor", survivor)
+    rest = fates.select(["id", "source", "path", "offset", "url", "fate"]).rename_columns(
+        ["id", "source", "path", "offset", "url", "reason"]
+    )
+    rest = rest.append_column("survivor", rest["id"])
+    table = pa.concat_tables([kept.cast(DECISION), rest.cast(DECISION)]).sort_by("id")
+    urls = scrubber.scrub(one_array(table["url"], pa.large_string()))[0]
+    return table.set_column(table.schema.get_field_index("url"), DECISION.field("url"), urls.cast(pa.string()))
+
+
+def _count_clean(out: PartWriter, name: str, clean: pa.Table, replaced: Mapping[str, int]) -> None:
+    out.counts.add("documents", name, n=clean.num_rows)
+    out.counts.add("utf8_bytes", name, n=pc.sum(pc.binary_length(clean["text"])).as_py() or 0)
+    _count_values(out, "languages", name, clean["language"])
+    _count_values(out, "licences", name, clean["licence"])
+    hosts = pa.array([_host(url) for url in clean["url"].to_pylist()], pa.string())
+    _count_values(out, "domains", name, hosts.filter(pc.not_equal(hosts, "")))
+    for kind, n in sorted(replaced.items()):
+        out.counts.add("pii", name, kind, n=n)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+# -- 6. Tokenizer: word counts of the clean text -> BPE -------------------------------------------------------------------
+
+
+def tokenizer(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Write `tokenizer.model` from the word counts of all clean text."""
+    words = merge_counts(store.table("select", key, "words.parquet") for key in part.work["select"])
+    trained = train(words, recipe.tokenizer, recipe.seed)
+    model = vocab.load(trained.model)
+    out.write("tokenizer.model", lambda path: _write_bytes(path, trained.model), rows=0)
+    out.facts["tokenizer"] = {
+        **trained.report,
+        "type": recipe.tokenizer.type,
+        "fingerprint": trained.fingerprint,
+        **{name: getattr(model, name) for name in ("vocab_size", "unk_id", "bos_id", "eos_id", "pad_id")},
+    }
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+# -- 7. Pack: encode, split by cluster, pack by Cell ----------------------------------------------------------------------
+
+
+def pack(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Encode the clean documents of some Select Parts and write `train-*.arrow` and `validation-*.arrow`."""
+    model = store.folder.read(f"tokenizer/{part.work['tokenizer']}/tokenizer.model")
+    words = vocab.load(model)
+    tables = [store.table("select", key, "documents.parquet", ["id", "cluster", "text"]) for key in part.work["select"]]
+    documents = pa.concat_tables(tables).sort_by("id")
+    held_out = _is_held_out(documents["cluster"], recipe.seed, recipe.packing.validation_share)
+    out.facts["cells"] = [
+        _pack_split(recipe, part.work["cell"], split, documents.filter(pa.array(mask)), words, out)
+        for split, mask in (("train", ~held_out), ("validation", held_out))
+    ]
+
+
+def _pack_split(
+    recipe: Recipe, cell: str, split: str, documents: pa.Table, words: vocab.Vocab, out: PartWriter
+) -> dict[str, Any]:
+    """Write the shards of one split and return its totals (CellTotals as a dictionary)."""
+    texts = one_array(documents["text"], pa.large_string())
+    tokens, offsets = encode_documents(texts, words)
+    ids = id_bytes(documents["id"])
+    seq_len, dtype = recipe.packing.seq_len, shards.token_dtype(words.vocab_size)
+    packed = packing.order_rows(packing.pack(np.diff(offsets), seq_len), ids, recipe.seed)
+    n_rows = len(packed.row_offsets) - 1
+    meta = shards.ShardMeta(cell, split, seq_len, words.pad_id)
+    for number, begin in enumerate(range(0, n_rows, recipe.packing.shard_rows)):
+        end = min(begin + recipe.packing.shard_rows, n_rows)
+        layout = {"seq_len": seq_len, "pad_id": words.pad_id, "dtype": dtype, "begin": begin, "end": end}
+        blocks = packing.blocks(packed, tokens, offsets, ids, **layout, block_rows=shards.BATCH_ROWS)
+        out.write(f"{split}-{number:05d}.arrow", partial(_write_shard, blocks, meta), end - begin)
+    return {
+        "cell": cell,
+        "split": split,
+        "rows": n_rows,
+        "tokens": len(tokens),
+        "documents": documents.num_rows,
+        "utf8_bytes": pc.sum(pc.binary_length(texts)).as_py() or 0,
+    }
+
+
+def _write_shard(blocks: Iterator[packing.Sequences], meta: shards.ShardMeta, path: Path) -> None:
+    shards.write_shard(path, blocks, meta)
+
+
+def _is_held_out(clusters: pa.ChunkedArray, seed: int, share: float) -> npt.NDArray[np.bool_]:
+    """Whether a document goes to validation (bool, one a document): a hash of (seed, cluster id), so that near copies stay on one side."""
+    salt = hashlib.blake2b(seed.to_bytes(8, "little"), digest_size=16, person=b"validation").digest()
+    draws = [
+        int.from_bytes(hashlib.blake2b(c, digest_size=8, key=salt).digest(), "little") for c in clusters.to_pylist()
+    ]
+    return np.array(draws, dtype=np.uint64) < np.uint64(int(share * 2**64))
+
+
+# -- 8. Describe: manifests -> a version -----------------------------------------------------------------------------------
+
+
+def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Join the markers of all Parts into a Manifest, check the sums, and publish the version with its card."""
+    counts, histograms, inputs = assembly.joined_counts(part, store)
+    assembly.check_sums(counts)
+    files, origins = assembly.data_files(part, store)
+    cells = assembly.cell_totals(part, store)
+    tokenizer_facts = store.marker("tokenizer", part.work["tokenizer"]).facts["tokenizer"]
+    described = manifest.Manifest(
+        name=recipe.name,
+        recipe=recipe.model_dump(mode="json"),
+        libraries=all_libraries(),
+        assets=all_assets(),
+        inputs=inputs,
+        files=files,
+        counts=counts,
+        histograms=histograms,
+        tokenizer={**tokenizer_facts, "path": "tokenizer/tokenizer.model"},
+        packing={"seq_len": recipe.packing.seq_len, "dtype": shards.token_dtype(tokenizer_facts["vocab_size"]).name},
+        cells=cells,
+        mixture=mixture.plan([c for c in cells if c.split == "train"], recipe.mixture),
+    )
+    versions.publish(store.dataset, described, origins, {"card.md": render(described, described.version).encode()})
+    out.facts["version"] = described.version
+
+
+# -- Helpers of several stages ------------------------------------------------------------------------------------------
+
+
+def _check_same_ids(a: pa.Table, b: pa.Table) -> None:
+    if not a["id"].equals(b["id"]):
+        raise assembly.CountsError(
+            "two stages of one Part hold different documents; remove the Part's folders and run again"
+        )
+
+
+def _value_counts(values: pa.ChunkedArray | pa.Array) -> Iterator[tuple[Any, int]]:
+    counted = pc.value_counts(values).to_pylist()
+    yield from sorted((entry["values"], entry["counts"]) for entry in counted)
+
+
+def _count_values(out: PartWriter, count: str, name: str, values: pa.ChunkedArray | pa.Array) -> None:
+    for value, n in _value_counts(values):
+        out.counts.add(count, name, value, n=n)
+
+
+StageFunction = Callable[[Recipe, Part, PartStore, PartWriter], None]
+
+STAGE_FUNCTIONS: Mapping[str, StageFunction] = {
+    "extract": extract,
+    "measure": measure,
+    "judge": judge,
+    "match": match,
+    "cluster": cluster,
+    "select": select,
+    "tokenizer": tokenizer,
+    "pack": pack,
+    "describe": describe,
+}

@@ -1,0 +1,80 @@
+"""Presets: named lists of line rules and Limits, kept in `preset_files/<name>.yaml`."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.steps.options import Limit, LineStep, PresetStep, Step, Where
+
+FIXED_FIELDS = ("name", "type")
+
+
+class PresetError(ValueError):
+    """A step that cannot be expanded; `step` is its place in the recipe's list, counted from 0."""
+
+    def __init__(self, step: int, message: str) -> None:
+        super().__init__(f"steps[{step}]: {message}")
+        self.step = step
+
+
+@cache
+def preset_steps(name: str) -> tuple[LineStep | Limit, ...]:
+    """The steps of a preset as its file gives them."""
+    text = files("pipeline.steps").joinpath("preset_files", f"{name}.yaml").read_text("utf-8")
+    steps: tuple[LineStep | Limit, ...] = TypeAdapter(tuple[LineStep | Limit, ...]).validate_python(
+        yaml.safe_load(text)["steps"]
+    )
+    return steps
+
+
+def expand(steps: Iterable[Step]) -> tuple[tuple[LineStep, ...], tuple[Limit, ...]]:
+    """The line rules and the Limits of a recipe, in order, with presets written out.
+
+    A preset's `where` goes to each of its steps; `override` replaces fields of its Limits.
+
+    Raises:
+        PresetError: an override of a Limit that the preset does not have, or that is no valid Limit; two Limits with one
+            name that apply to the same documents.
+    """
+    line_steps: list[LineStep] = []
+    limits: list[Limit] = []
+    seen: set[tuple[str, Where]] = set()
+    for place, step in enumerate(steps):
+        for part in _written_out(place, step) if isinstance(step, PresetStep) else (step,):
+            if isinstance(part, LineStep):
+                line_steps.append(part)
+                continue
+            if (part.name, part.where) in seen:
+                raise PresetError(place, f"a second limit is named {part.name!r}; give it another name or `where`")
+            seen.add((part.name, part.where))
+            limits.append(part)
+    return tuple(line_steps), tuple(limits)
+
+
+def _written_out(place: int, preset: PresetStep) -> Iterable[LineStep | Limit]:
+    """The steps of a preset with its `where` and overrides."""
+    steps = preset_steps(preset.name)
+    names = [step.name for step in steps if isinstance(step, Limit)]
+    for name in preset.override:
+        if name not in names:
+            close = get_close_matches(name, names, n=1, cutoff=0)[0]
+            raise PresetError(place, f"preset {preset.name!r} has no limit {name!r} to override; did you mean {close!r}?")
+    for step in steps:
+        step = step.model_copy(update={"where": preset.where})
+        fields = preset.override.get(step.name) if isinstance(step, Limit) else None
+        yield _overridden(place, step, fields) if isinstance(step, Limit) and fields else step
+
+
+def _overridden(place: int, limit: Limit, fields: dict[str, Any]) -> Limit:
+    if fixed := [name for name in FIXED_FIELDS if name in fields]:
+        raise PresetError(place, f"override of {limit.name!r}: {fixed[0]!r} cannot be replaced")
+    try:
+        return Limit.model_validate({**limit.model_dump(), **fields})
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'limit'}: {e['msg']}" for e in error.errors())
+        raise PresetError(place, f"override of {limit.name!r}: {found}") from None

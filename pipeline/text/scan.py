@@ -1,0 +1,169 @@
+"""The text scan: all measures of a batch of texts, from one decoding of their bytes."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from pipeline.text.buffers import views
+from pipeline.text.characters import (
+    GOPHER_SYMBOL,
+    LETTER,
+    LINE_BREAK,
+    PUNCTUATION,
+    SPACE,
+    TERMINAL,
+    character_tables,
+)
+from pipeline.text.english import EnglishTables, english_tables, hash_points
+from pipeline.text.scan_lines import LINE_COLUMNS, LOREM_IPSUM, scan_lines
+from pipeline.text.scan_ngrams import DUPLICATE_SIZES, TOP_SIZES, duplicate_ngram_chars, hash_words, top_ngram_chars
+from pipeline.text.scan_words import split_words
+from pipeline.text.utf8 import decode
+
+Points = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.uint32]
+Row = npt.NDArray[np.float64]
+
+WORD_COLUMNS: Final = (
+    "n_words_and_symbols",
+    "n_words",
+    "mean_word_length",
+    "alphabetic_word_fraction",
+    "n_stop_words",
+    "n_sentences",
+)
+RATIO_COLUMNS: Final = ("hashes_per_word", "ellipses_per_word", "newlines_per_word")
+NGRAM_COLUMNS: Final = (
+    *(f"top_{n}gram_char_fraction" for n in TOP_SIZES),
+    *(f"duplicate_{n}gram_char_fraction" for n in DUPLICATE_SIZES),
+)
+COLUMNS: Final = (*LINE_COLUMNS, *WORD_COLUMNS, *RATIO_COLUMNS, *NGRAM_COLUMNS)
+"""The measures, in the order in which the kernel writes them."""
+
+_WORDS: Final = len(LINE_COLUMNS)
+_RATIOS: Final = _WORDS + len(WORD_COLUMNS)
+_NGRAMS: Final = _RATIOS + len(RATIO_COLUMNS)
+_N_NEWLINES, _N_HASHES, _N_ELLIPSES = (LINE_COLUMNS.index(name) for name in ("n_newlines", "n_hashes", "n_ellipses"))
+
+
+@njit(cache=True, nogil=True)
+def _decode_text(
+    data: npt.NDArray[np.uint8], start: int, end: int, table: Flags, points: Points, flags: Flags
+) -> int:
+    """Fill the code points and flags of `data[start:end]`; returns how many there are."""
+    n = 0
+    while start < end:
+        if data[start] < 128:
+            point, start = np.int64(data[start]), start + 1
+        else:
+            point, start = decode(data, start, end)
+        points[n], flags[n] = point, table[point]
+        n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _count_words(points: Points, flags: Flags, starts: Points, ends: Points, n_words: int, stops: Row, row: Row) -> None:
+    """Write the values of WORD_COLUMNS.
+
+    Gopher: words with a character that is no symbol, their mean length, words with a letter, distinct stop words.
+    Sentences: in each line, as spaCy's sentencizer has it, a word that is not punctuation begins one if a sentence-final
+    mark stood before it.
+    """
+    n_real, n_chars, n_alphabetic, found, sentences = 0, 0, 0, 0, 0
+    open_line, closed, place = False, False, 0
+    for i in range(n_words):
+        start, end = starts[i], ends[i]
+        for k in range(place, start):
+            if flags[k] & LINE_BREAK:
+                open_line, closed = False, False
+        place = end
+        any_letter, all_symbols, all_punctuation = np.uint32(0), np.uint32(GOPHER_SYMBOL), np.uint32(PUNCTUATION)
+        for k in range(start, end):
+            any_letter |= flags[k] & LETTER
+            all_symbols &= flags[k]
+            all_punctuation &= flags[k]
+        n_alphabetic += any_letter != 0
+        if not all_symbols:
+            n_real += 1
+            n_chars += end - start
+        if 2 <= end - start <= 4:
+            key = hash_points(points, start, end)
+            for k in range(len(stops)):
+                if stops[k] == key:
+                    found |= 1 << k
+        terminal = end - start == 1 and flags[start] & TERMINAL != 0
+        if not open_line or (closed and not all_punctuation and not terminal):
+            sentences += 1
+            open_line, closed = True, False
+        closed = closed or terminal
+    n_stop_words = 0
+    while found:
+        n_stop_words += found & 1
+        found >>= 1
+    row[0], row[1], row[4], row[5] = n_words, n_real, n_stop_words, sentences
+    row[2] = n_chars / n_real if n_real else 0.0
+    row[3] = n_alphabetic / n_words if n_words else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _scan(
+    data: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int64],
+    table: Flags,
+    english: EnglishTables,
+    lorem_ipsum: Points,
+    out: npt.NDArray[np.float64],
+) -> None:
+    """Write all measures of text i into `out[i]`, in the order of COLUMNS.
+
+    Scratch memory is 20 bytes a character of the longest text and up to 70 a word.
+    """
+    longest = 0
+    for i in range(len(offsets) - 1):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    points, flags = np.empty(longest, np.int32), np.empty(longest, np.uint32)
+    starts, ends = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    stack = np.empty(longest, np.int32)
+    for i in range(len(offsets) - 1):
+        row = out[i]
+        n = _decode_text(data, offsets[i], offsets[i + 1], table, points, flags)
+        scan_lines(points, flags, n, row[:_WORDS], lorem_ipsum)
+        n_words = split_words(points, flags, n, english, starts, ends, stack)
+        _count_words(points, flags, starts, ends, n_words, english.stop_words, row[_WORDS:_RATIOS])
+        row[_RATIOS:] = 0.0
+        if n_words == 0:
+            continue
+        row[_RATIOS] = row[_N_HASHES] / n_words
+        row[_RATIOS + 1] = row[_N_ELLIPSES] / n_words
+        row[_RATIOS + 2] = row[_N_NEWLINES] / n_words
+        sums, shifts = np.empty(n_words + 1, np.uint64), np.empty(n_words + 1, np.uint64)
+        lengths = np.empty(n_words + 1, np.int64)
+        hash_words(points, starts, ends, n_words, sums, shifts, lengths)
+        k = _NGRAMS
+        for size in TOP_SIZES:
+            row[k] = top_ngram_chars(sums, shifts, lengths, n_words, size) / n
+            k += 1
+        for size in DUPLICATE_SIZES:
+            row[k] = duplicate_ngram_chars(sums, shifts, lengths, n_words, size) / n
+            k += 1
+
+
+def measure_texts(texts: pa.LargeStringArray) -> dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64]]:
+    """All measures of the texts, each an array of length `len(texts)`: int64 for counts (`n_*`), else float64.
+
+    The names are those of `pipeline.measures`; every value is finite, and 0 where a text has nothing to count.
+
+    Raises:
+        TypeError, ValueError: see `pipeline.text.buffers.views`.
+    """
+    data, offsets = views(texts)
+    out = np.empty((len(texts), len(COLUMNS)), np.float64)
+    _scan(data, offsets, character_tables().flags, english_tables(), LOREM_IPSUM, out)
+    return {
+        name: np.ascontiguousarray(out[:, k], np.int64 if name.startswith("n_") else np.float64)
+        for k, name in enumerate(COLUMNS)
+    }

@@ -1,0 +1,196 @@
+"""What is counted line by line and character by character."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from pipeline.text.characters import LINE_BREAK, SPACE, TERMINAL
+from pipeline.text.english import EMPTY, find_slot, hash_points
+from pipeline.text.scan_ngrams import table_size
+
+Points = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.uint32]
+Row = npt.NDArray[np.float64]
+
+LINE_COLUMNS: Final = (
+    "n_chars",
+    "n_lines",
+    "n_newlines",
+    "n_hashes",
+    "n_ellipses",
+    "n_curly_brackets",
+    "n_lorem_ipsum",
+    "bullet_line_fraction",
+    "ellipsis_line_fraction",
+    "duplicate_line_fraction",
+    "duplicate_line_char_fraction",
+    "duplicate_paragraph_fraction",
+    "duplicate_paragraph_char_fraction",
+    "lines_ending_in_punctuation_fraction",
+    "short_line_fraction",
+    "duplicate_text_line_char_fraction",
+)
+"""Order of the values that `scan_lines` writes."""
+
+SHORT_LINE_CHARS: Final = 30
+"""FineWeb's limit of a short line in characters (datatrove 0.10.1, pipeline/filters/fineweb_quality_filter.py)."""
+NEWLINE: Final = ord("\n")
+RETURN: Final = ord("\r")
+HASH: Final = ord("#")
+BRACKET: Final = ord("{")
+STOP: Final = ord(".")
+ELLIPSIS: Final = ord("…")
+BULLET: Final = ord("•")
+HYPHEN: Final = ord("-")
+LOREM_IPSUM: Final = np.array([ord(char) for char in "lorem ipsum"], np.int32)
+
+
+@njit(cache=True, nogil=True)
+def _matches(points: Points, i: int, n: int, phrase: Points) -> bool:
+    """Does `phrase` (lower-case ASCII) occur at `i`, in any case?"""
+    if i + len(phrase) > n:
+        return False
+    for k in range(len(phrase)):
+        point = points[i + k]
+        if 65 <= point <= 90:
+            point += 32
+        if point != phrase[k]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _count_marks(points: Points, n: int, row: Row, lorem_ipsum: Points) -> None:
+    """Fill the columns n_newlines to n_lorem_ipsum."""
+    newlines, hashes, ellipses, brackets, lorem, stops = 0, 0, 0, 0, 0, 0
+    for i in range(n):
+        point = points[i]
+        stops = stops + 1 if point == STOP else 0
+        if stops == 3:
+            ellipses += 1
+            stops = 0
+        newlines += point == NEWLINE
+        hashes += point == HASH
+        ellipses += point == ELLIPSIS
+        brackets += point == BRACKET
+        if (point == 76 or point == 108) and _matches(points, i, n, lorem_ipsum):
+            lorem += 1
+    row[2], row[3], row[4], row[5], row[6] = newlines, hashes, ellipses, brackets, lorem
+
+
+@njit(cache=True, nogil=True)
+def _bullets_and_ellipses(points: Points, flags: Flags, n: int, row: Row) -> None:
+    """Fill n_lines, bullet_line_fraction and ellipsis_line_fraction; lines as `str.splitlines` divides them."""
+    lines, bullets, ellipses, start = 0, 0, 0, 0
+    while start < n:
+        end = start
+        while end < n and not flags[end] & LINE_BREAK:
+            end += 1
+        first, last = start, end
+        while first < end and flags[first] & SPACE:
+            first += 1
+        while last > first and flags[last - 1] & SPACE:
+            last -= 1
+        lines += 1
+        if first < last:
+            bullets += points[first] == BULLET or points[first] == HYPHEN
+            three = last - first >= 3 and points[last - 1] == STOP and points[last - 2] == STOP
+            ellipses += points[last - 1] == ELLIPSIS or (three and points[last - 3] == STOP)
+        start = end + 1
+        if end + 1 < n and points[end] == RETURN and points[end + 1] == NEWLINE:
+            start += 1
+    row[1] = lines
+    row[7], row[8] = (bullets / lines, ellipses / lines) if lines else (0.0, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _is_blank(flags: Flags, start: int, end: int) -> bool:
+    for i in range(start, end):
+        if not flags[i] & SPACE:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _duplicate_lines(points: Points, flags: Flags, n: int, row: Row) -> None:
+    """Fill duplicate_line_*, lines_ending_in_punctuation_fraction, short_line_fraction, duplicate_text_line_*.
+
+    Gopher's lines lie between runs of newlines (an empty line at the start and one at the end of the text count, as in
+    a split); FineWeb's between single newlines, blank ones left out.
+    """
+    newlines = int(row[2])
+    seen = np.zeros(table_size(newlines + 2), np.uint64)
+    lines, duplicates, duplicate_chars = 0, 0, 0
+    texts, text_duplicate_chars, punctuated, short = 0, 0, 0, 0
+    start, empty_before = 0, False
+    while start <= n:
+        end = start
+        while end < n and points[end] != NEWLINE:
+            end += 1
+        length = end - start
+        if length:
+            key = hash_points(points, start, end)
+            slot = find_slot(seen, key)
+            again = seen[slot] != EMPTY
+            seen[slot] = key
+            lines += 1
+            duplicates += again
+            duplicate_chars += length * again
+            if not _is_blank(flags, start, end):
+                texts += 1
+                text_duplicate_chars += length * again
+                punctuated += flags[end - 1] & TERMINAL != 0
+                short += length <= SHORT_LINE_CHARS
+        elif start == 0 or start == n:
+            lines += 1
+            duplicates += empty_before
+            empty_before = True
+        start = end + 1
+    row[9], row[10] = duplicates / lines, duplicate_chars / n
+    if texts:
+        row[13], row[14] = punctuated / texts, short / texts
+        row[15] = text_duplicate_chars / (n - newlines)
+
+
+@njit(cache=True, nogil=True)
+def _duplicate_paragraphs(points: Points, flags: Flags, n: int, row: Row) -> None:
+    """Fill duplicate_paragraph_*: paragraphs of the stripped text lie between two newlines or more."""
+    first, last = 0, n
+    while first < n and flags[first] & SPACE:
+        first += 1
+    while last > first and flags[last - 1] & SPACE:
+        last -= 1
+    seen = np.zeros(table_size(int(row[2]) + 1), np.uint64)
+    paragraphs, duplicates, duplicate_chars, start, i = 0, 0, 0, first, first
+    while i <= last:
+        if i < last and not (points[i] == NEWLINE and points[i + 1] == NEWLINE):
+            i += 1
+            continue
+        key = hash_points(points, start, i)
+        slot = find_slot(seen, key)
+        if seen[slot] != EMPTY:
+            duplicates += 1
+            duplicate_chars += i - start
+        seen[slot] = key
+        paragraphs += 1
+        if i == last:
+            break
+        while i < last and points[i] == NEWLINE:
+            i += 1
+        start = i
+    row[11], row[12] = duplicates / paragraphs, duplicate_chars / n
+
+
+@njit(cache=True, nogil=True)
+def scan_lines(points: Points, flags: Flags, n: int, row: Row, lorem_ipsum: Points) -> None:
+    """Write the values of LINE_COLUMNS for the text `points[:n]` into `row` (float64); all are 0 for an empty text."""
+    row[:] = 0.0
+    if n == 0:
+        return
+    row[0] = n
+    _count_marks(points, n, row, lorem_ipsum)
+    _bullets_and_ellipses(points, flags, n, row)
+    _duplicate_lines(points, flags, n, row)
+    _duplicate_paragraphs(points, flags, n, row)

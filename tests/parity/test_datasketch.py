@@ -1,0 +1,58 @@
+"""Signatures against datasketch 2, scheme affine32."""
+
+import numpy as np
+import pytest
+from datasketch import MinHash
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.dedup.options import DedupOptions
+from pipeline.dedup.signatures import permutations, signatures
+
+
+def identity(value: int) -> int:
+    return value
+
+
+def datasketch_values(hashes: np.ndarray, options: DedupOptions) -> np.ndarray:
+    width = options.bands * options.rows
+    sketch = MinHash(num_perm=width, seed=options.seed, scheme="affine32", hashfunc=identity)
+    sketch.update_batch(hashes.tolist())
+    return sketch.hashvalues
+
+
+@pytest.mark.parametrize(("bands", "rows", "seed"), [(14, 8, 1), (1, 1, 0), (20, 5, 42), (3, 64, 2**32 - 1)])
+def test_the_permutations_are_those_of_datasketch(bands: int, rows: int, seed: int) -> None:
+    theirs = MinHash(num_perm=bands * rows, seed=seed, scheme="affine32").permutations
+    ours = permutations(bands * rows, seed)
+    assert ours[0].dtype == ours[1].dtype == np.uint32
+    assert np.array_equal(ours, theirs)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=30), max_size=6),
+    st.integers(1, 20),
+    st.integers(1, 9),
+    st.integers(0, 2**32 - 1),
+)
+def test_any_shingles_give_the_values_of_datasketch(
+    documents: list[list[int]], bands: int, rows: int, seed: int
+) -> None:
+    options = DedupOptions(bands=bands, rows=rows, seed=seed)
+    offsets = np.cumsum([0, *map(len, documents)]).astype(np.int64)
+    flat = np.array([h for document in documents for h in document], np.uint32)
+    ours = signatures(flat, offsets, options)
+    assert ours.dtype == np.uint32
+    assert ours.shape == (len(documents), bands * rows)
+    for row, document in zip(ours, documents, strict=True):
+        assert np.array_equal(row, datasketch_values(np.array(document, np.uint32), options))
+
+
+@pytest.mark.parametrize("n", [4095, 4096, 4097, 20_000])
+def test_long_documents_are_cut_into_blocks_without_a_trace(n: int) -> None:
+    options = DedupOptions()
+    hashes = np.random.default_rng(n).integers(0, 2**32, n + 7, dtype=np.uint32)
+    ours = signatures(hashes, np.array([3, 3 + n, 7 + n], np.int64), options)
+    assert np.array_equal(ours[0], datasketch_values(hashes[3 : 3 + n], options))
+    assert np.array_equal(ours[1], datasketch_values(hashes[3 + n :], options))

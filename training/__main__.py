@@ -1,0 +1,53 @@
+"""`python -m training CONFIG`: train a model on a dataset version."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+NEEDED = {"torch", "safetensors", "matplotlib"}
+"""Packages of the extra `train`."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 2 for what a person can put right."""
+    parser = argparse.ArgumentParser(
+        prog="pipeline train", description="Train a model on the shards of a dataset version."
+    )
+    parser.add_argument("config", type=Path, help="YAML file, such as recipes/train/tiny.yaml")
+    parser.add_argument("--data", type=Path, help="dataset folder or version folder, instead of the file's `data`")
+    parser.add_argument("--output", type=Path, help="where checkpoints go, instead of the file's `output`")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="such as optim.lr=0.001")
+    options = parser.parse_args(arguments)
+    try:
+        return _run(options)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in NEEDED:
+            raise
+        print(f"error: {error.name} is not installed; run `pip install 'gristmill[train]'`", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Interrupted; the last checkpoint is whole. Run the same command again to go on.", file=sys.stderr)
+        return 130
+    return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pipeline.config import ConfigError, load
+    from pipeline.manifest import ManifestError
+    from pipeline.shards import ShardError
+    from pipeline.tokenizer.vocab import VocabError
+    from training.config import TrainConfig, TrainingError
+
+    try:
+        config = load(options.config, TrainConfig, options.set)
+        paths = {name: getattr(options, name) for name in ("data", "output") if getattr(options, name)}
+        from training.train import train
+
+        return train(config.model_copy(update=paths))
+    except (ConfigError, ManifestError, ShardError, TrainingError, VocabError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

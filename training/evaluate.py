@@ -1,0 +1,105 @@
+"""Validation loss of each Cell, and a sample of text."""
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.tokenizer.vocab import SPACE_SYMBOL, Vocab
+from training.config import SampleOptions
+from training.data import Batch, Dataset, make_batch
+from training.model import IGNORED, Transformer, summed_loss
+
+Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class CellLoss:
+    """The sums of one Cell: `nats` over `n_targets` predicted tokens that stand for `n_bytes` bytes of UTF-8 text."""
+
+    nats: float
+    n_targets: int
+    n_bytes: int
+
+    @property
+    def loss(self) -> float:
+        """Mean loss in nats per predicted token."""
+        return self.nats / self.n_targets if self.n_targets else math.nan
+
+    @property
+    def bits_per_byte(self) -> float:
+        """nats / ln 2 / n_bytes. Comparable across tokenizers, unlike the loss per token.
+
+        The sums run over the same targets. The end of a document costs nats and has no bytes, as it is information too.
+        The first token of a row's document piece is no target, so neither its nats nor its bytes are counted.
+        """
+        return self.nats / math.log(2) / self.n_bytes if self.n_bytes else math.nan
+
+    def __add__(self, other: "CellLoss") -> "CellLoss":
+        return CellLoss(self.nats + other.nats, self.n_targets + other.n_targets, self.n_bytes + other.n_bytes)
+
+
+def token_bytes(vocab: Vocab) -> NDArray[np.int64]:
+    """Bytes of UTF-8 text that each id stands for, int64 [vocab_size]; unk, bos, eos and pad stand for none."""
+    n_bytes = np.zeros(vocab.vocab_size, dtype=np.int64)
+    for token in range(vocab.vocab_size):
+        piece = vocab.piece(token)
+        is_byte = len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">")
+        n_bytes[token] = 1 if is_byte else len(piece.replace(SPACE_SYMBOL, " ").encode())
+    n_bytes[[vocab.unk_id, vocab.bos_id, vocab.eos_id, vocab.pad_id]] = 0
+    return n_bytes
+
+
+@torch.no_grad()
+def batch_loss(forward: Forward, batch: Batch, n_bytes: torch.Tensor) -> CellLoss:
+    """The sums of one batch; `n_bytes` is `token_bytes` on the batch's device."""
+    nats = summed_loss(forward(batch.tokens, batch.positions, batch.documents), batch.targets)
+    targets = batch.targets[batch.targets != IGNORED]
+    return CellLoss(float(nats), targets.numel(), int(n_bytes[targets].sum()))
+
+
+def evaluate(
+    forward: Forward,
+    dataset: Dataset,
+    context: int,
+    limit: int | None,
+    at_once: int,
+    n_bytes: torch.Tensor,
+    autocast: Callable[[], AbstractContextManager[object]],
+) -> dict[str, CellLoss]:
+    """Losses on the first `limit` validation Sequences of each Cell (all if None), in the order of Cells and rows."""
+    losses = {}
+    for cell, rows in dataset.validation.items():
+        total = CellLoss(0.0, 0, 0)
+        n_rows = min(len(rows), limit or len(rows))
+        for start in range(0, n_rows, at_once):
+            read = [dataset.read(dataset.validation, cell, row) for row in range(start, min(start + at_once, n_rows))]
+            with autocast():
+                total += batch_loss(forward, make_batch(read, context).to(n_bytes.device), n_bytes)
+        losses[cell] = total
+    return losses
+
+
+@torch.no_grad()
+def sample(model: Transformer, vocab: Vocab, options: SampleOptions, context: int, seed: int) -> str:
+    """Text written by `model` from the start of a document to its end, or to `n_tokens`; the same for the same seed."""
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(seed)
+    tokens = [vocab.bos_id]
+    for _ in range(options.n_tokens):
+        seen = torch.tensor([tokens[-context:]], device=device)
+        positions = torch.arange(seen.size(1), device=device)[None]
+        logits = model(seen, positions, torch.zeros_like(seen))[0, -1, : vocab.vocab_size].cpu()
+        if options.temperature == 0:
+            token = int(logits.argmax())
+        else:
+            weights = torch.softmax(logits / options.temperature, dim=-1)
+            token = int(torch.multinomial(weights, 1, generator=generator))
+        if token == vocab.eos_id:
+            break
+        tokens.append(token)
+    return vocab.decode(tokens)
