@@ -38,13 +38,18 @@ python_on_path() {
 }
 
 # run_lines TEXT: each line as one command of this shell; the first that fails ends the script. Not a subshell, since a
-# line may enter a virtual environment.
+# line may enter a virtual environment. A line that ends in \ or && goes on in the next.
 run_lines() {
-    local line
+    local line command=
     while IFS= read -r line <&3; do
-        [ -n "$line" ] || continue
-        echo "\$ $line"
-        eval "$line" || die "this command of README.md failed: $line"
+        line=${line%"${line##*[![:space:]]}"}
+        command+=${line%\\}
+        [[ $line == *\\ || $line == *'&&' ]] && { command+=' '; continue; }
+        [ -z "$command" ] || {
+            echo "\$ $command"
+            eval "$command" || die "this command of README.md failed: $command"
+        }
+        command=
     done 3<<< "$1"
 }
 

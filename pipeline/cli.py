@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.assets import AssetError
-from pipeline.config import ConfigError
+from pipeline.config import ConfigError, locate
 from pipeline.files import DamagedError, PartStore
 from pipeline.manifest import ManifestError, load_manifest
 from pipeline.plan import Part, Plan, make_plan
@@ -73,6 +73,9 @@ def _plain_errors(verbose: bool = False) -> Iterator[None]:
 
 
 def _load(recipe_path: Path, overrides: list[str] | None, output: str) -> tuple[Recipe, Plan, str, PartStore]:
+    found, is_shipped = locate(recipe_path)
+    if is_shipped:
+        typer.echo(f"{recipe_path} is not here: using the recipe that comes with the program, {found}", err=True)
     recipe = load_recipe(recipe_path, overrides or ())
     dataset_url = f"{output.rstrip('/')}/{recipe.name}"
     return recipe, make_plan(recipe), dataset_url, PartStore(dataset_url)
@@ -139,7 +142,7 @@ def _summary(dataset: Path, version: str, recipe_path: Path) -> None:
         f"{'source':<12} {'records':>9} {'extracted':>9} {'dropped':>9} {'kept':>9} {'tokens':>12} {'share':>7} {'epochs':>7}"
     )
     planned = {row.cell: row for row in described.mixture}
-    for name in described.recipe["sources"]:
+    for name in described.sources:
         row = planned.get(name)
         dropped = sum(counts.get("dropped", {}).get(name, {}).values())
         mix = f"{row.tokens:>12,} {row.share:>7.1%} {row.epochs:>7.2f}" if row else f"{0:>12,} {0:>7.1%} {0:>7.2f}"

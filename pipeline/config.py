@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipeline import config_errors, yaml_nodes
 from pipeline.yaml_nodes import Node, Place, Problem, UnreadableError
 
-MAX_BYTES = 1_000_000
-"""Size of a configuration file at the most; a larger one is a data file given by mistake."""
+MAX_BYTES = 250_000
+"""Size of a configuration file at the most: ten thousand denied domains fit, a data file given by mistake does not."""
 RECIPES = "recipes"
 """Name of the folder of shipped recipes."""
 MAX_SHOWN = 50

@@ -7,7 +7,7 @@ times, hosts and costs belong to `runs/*.json`.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,6 @@ class DataFile:
     source: str = ""
     cell: str = ""
     split: str = ""
-    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +106,14 @@ class MixtureRow:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that a version consists of. `counts` is a `Counts` tree; its keys are listed in docs/architecture.md."""
+    """All that a version consists of.
+
+    `sources`: names in the recipe's order, which a survivor rule may use. `recipe`: as resolved, presets written out.
+    `counts`: a `Counts` tree, whose keys docs/architecture.md lists.
+    """
 
     name: str
+    sources: list[str]
     recipe: dict[str, Any]
     libraries: dict[str, str]
     assets: dict[str, str]
@@ -121,7 +125,6 @@ class Manifest:
     packing: dict[str, Any]
     cells: list[CellTotals]
     mixture: list[MixtureRow]
-    examples: dict[str, Any] = field(default_factory=dict)
     format: str = FORMAT
 
     def to_bytes(self) -> bytes:

@@ -95,7 +95,9 @@ def _rest() -> Iterable[Measure]:
     yield _few("n_lorem_ipsum", "phrases", _C4, "Occurrences of 'lorem ipsum', in any case.")
     yield _count("n_sentences", "sentences", _C4, "Sentences, counted in each line by spaCy's sentencizer rule.")
     lines = "lines that are not blank"
-    yield _fraction("lines_ending_in_punctuation_fraction", lines, _FINEWEB, "Lines that end with a sentence-final mark.")
+    yield _fraction(
+        "lines_ending_in_punctuation_fraction", lines, _FINEWEB, "Lines that end with a sentence-final mark."
+    )
     yield _fraction("short_line_fraction", lines, _FINEWEB, "Lines of 30 characters or fewer.")
     yield _fraction(
         "duplicate_text_line_char_fraction",

@@ -57,8 +57,8 @@ def plan(cells: Sequence[CellTotals], options: MixtureOptions) -> list[MixtureRo
     - Weights, no budget: the largest budget for which no Cell is read more than `max_epochs` times.
     - Weights and a budget: the budget, or an error.
 
-    A Cell whose share is above 0 gets at least one row. A Cell that the weights leave out gets none: its `share_asked`
-    and `rows` are 0.
+    A Cell whose share is above 0 gets at least one row (none if `max_epochs` below 1 leaves no whole row). A Cell that
+    the weights leave out gets none: its `share_asked` and `rows` are 0.
 
     Args:
         cells: what was packed; those of other splits than "train" are passed over.
@@ -83,7 +83,7 @@ def plan(cells: Sequence[CellTotals], options: MixtureOptions) -> list[MixtureRo
     budget = _budget(train, shares, options)
     max_rows = {c.cell: math.floor(Fraction(options.max_epochs) * c.rows) for c in train}
     needed = {c.cell: shares[c.cell] * budget * c.rows / c.tokens if c.tokens else Fraction(0) for c in train}
-    _check_epochs(train, shares, needed, max_rows, budget, options)
+    _check_epochs(train, shares, needed, budget, options)
     rows = {cell: min(max_rows[cell], max(1, _round(n))) if n else 0 for cell, n in needed.items()}
     mixture = _realise(train, shares, rows)
     _check_shares(mixture, budget, options)
@@ -95,7 +95,8 @@ def remarks(mixture: Sequence[MixtureRow]) -> list[str]:
     said = []
     for row in mixture:
         if row.rows == 0 and row.rows_available:
-            said.append(f"{row.cell}: not read at all, since the weights leave it out or give it 0")
+            why = "max_epochs leaves it no whole row" if row.share_asked else "the weights leave it out or give it 0"
+            said.append(f"{row.cell}: not read at all, since {why}")
         elif 0 < row.rows < row.rows_available:
             said.append(f"{row.cell}: {row.rows} of {row.rows_available} rows are read ({row.epochs:.2f} epochs)")
         elif row.rows > row.rows_available:
@@ -144,15 +145,10 @@ def _check_epochs(
     train: Sequence[CellTotals],
     shares: dict[str, Fraction],
     needed: dict[str, Fraction],
-    max_rows: dict[str, int],
     budget: Fraction,
     options: MixtureOptions,
 ) -> None:
-    over = [
-        c
-        for c in train
-        if needed[c.cell] > Fraction(options.max_epochs) * c.rows or (needed[c.cell] and not max_rows[c.cell])
-    ]
+    over = [c for c in train if needed[c.cell] > Fraction(options.max_epochs) * c.rows]
     if not over:
         return
     lines = [
@@ -173,6 +169,8 @@ def _check_epochs(
 def _realise(train: Sequence[CellTotals], shares: dict[str, Fraction], rows: dict[str, int]) -> list[MixtureRow]:
     tokens = {c.cell: Fraction(rows[c.cell] * c.tokens, c.rows) if c.rows else Fraction(0) for c in train}
     total = sum(tokens.values())
+    if not total:
+        raise MixtureError("the mixture holds not one whole row: raise mixture.max_epochs or add data")
     return [
         MixtureRow(
             cell=c.cell,

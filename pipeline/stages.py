@@ -386,8 +386,10 @@ def _pack_split(
     meta = shards.ShardMeta(cell, split, seq_len, words.pad_id)
     for number, begin in enumerate(range(0, n_rows, recipe.packing.shard_rows)):
         end = min(begin + recipe.packing.shard_rows, n_rows)
-        layout = {"seq_len": seq_len, "pad_id": words.pad_id, "dtype": dtype, "begin": begin, "end": end}
-        blocks = packing.blocks(packed, tokens, offsets, ids, **layout, block_rows=shards.BATCH_ROWS)
+        blocks = packing.blocks(
+            packed, tokens, offsets, ids,
+            seq_len=seq_len, pad_id=words.pad_id, dtype=dtype, begin=begin, end=end, block_rows=shards.BATCH_ROWS,
+        )  # fmt: skip
         out.write(f"{split}-{number:05d}.arrow", partial(_write_shard, blocks, meta), end - begin)
     return {
         "cell": cell,
@@ -424,7 +426,9 @@ def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> N
     tokenizer_facts = store.marker("tokenizer", part.work["tokenizer"]).facts["tokenizer"]
     described = manifest.Manifest(
         name=recipe.name,
-        recipe=recipe.model_dump(mode="json"),
+        sources=list(recipe.sources),
+        recipe=recipe.model_dump(mode="json")
+        | {"steps": [step.model_dump(mode="json") for steps in expand(recipe.steps) for step in steps]},
         libraries=all_libraries(),
         assets=all_assets(),
         inputs=inputs,

@@ -34,4 +34,5 @@ def slurm() -> Path:
         pytest.skip("no Slurm: sbatch is not on PATH")
     return Path(conf)
 
+
 pytest_plugins = ("tests.small_dataset",)

@@ -14,7 +14,7 @@ leaves = st.dictionaries(st.sampled_from("abc"), st.integers(0, 100), max_size=3
 trees = st.dictionaries(st.sampled_from("xyz"), leaves, max_size=3)
 
 EMPTY = Manifest(
-    name="n", recipe={}, libraries={}, assets={}, inputs=[], files=[], counts={}, histograms={}, tokenizer={},
+    name="n", sources=[], recipe={}, libraries={}, assets={}, inputs=[], files=[], counts={}, histograms={}, tokenizer={},
     packing={}, cells=[], mixture=[],
 )  # fmt: skip
 

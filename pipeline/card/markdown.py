@@ -41,9 +41,8 @@ def render(manifest: Manifest, version: str) -> str:
 
 
 def _sources(manifest: Manifest) -> list[str]:
-    """All sources that are counted or planned, sorted: a source that gave nothing is shown with zeros."""
-    counted = {name for key in ("records", "documents") for name in manifest.counts.get(key, {})}
-    return sorted(counted | set(manifest.recipe.get("sources") or ()))
+    """All sources in the recipe's order: one that gave nothing is shown with zeros."""
+    return manifest.sources
 
 
 def _count(manifest: Manifest, key: str, source: str) -> int:

@@ -29,7 +29,7 @@ def match(keys: Iterable[pa.Table]) -> pa.Table:
     Returns:
         A table of schema `EDGES`, sorted by (a, b), each edge once; the same for any order or cutting of the rows.
 
-    Memory: 44 bytes and the key for each row whose key is not null, and about 60 bytes for each edge at the end.
+    Memory: about 55 bytes and the key for each row whose key is not null, and about 60 bytes for each edge at the end.
     Time: that of sorting 64-bit integers. Should distinct keys share a 64-bit hash, their rows cost one more pass for
     each such key.
 

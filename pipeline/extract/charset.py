@@ -14,17 +14,9 @@ _META = re.compile(
     rb"<(?:meta|\?xml)\b[^>]{0,1000}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:+-]{1,40})", re.IGNORECASE
 )
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_SUPERSETS = {
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "shift_jis": "cp932",
-    "euc-kr": "cp949",
-    "big5": "big5hkscs",
-    "iso-8859-1": "cp1252",
-    "windows-1252": "cp1252",
-}
+_SUPERSETS = {"gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "big5hkscs"}
 """What browsers decode under these labels (WHATWG Encoding, section 4.2), by the names of Python's codecs."""
-_MULTIBYTE = frozenset({"gb18030", "cp932", "cp949", "big5hkscs", "euc-jp", "iso-2022-jp"})
+_MULTIBYTE = frozenset({"gb18030", "cp932", "cp949", "big5hkscs", "euc_jp", "iso2022_jp"})
 _WIDE = frozenset({"utf-16", "utf-16-le", "utf-16-be"})
 
 
@@ -47,8 +39,8 @@ def _choose(html: bytes, http_charset: str) -> tuple[str, int]:
     if wide:
         return wide, 0
     declared = [_codec(name) for name in (http_charset, _meta_charset(html))]
-    if "iso-2022-jp" in declared and b"\x1b" in html and _decodes(html, "iso-2022-jp"):
-        return "iso-2022-jp", 0
+    if "iso2022_jp" in declared and b"\x1b$" in html and _decodes(html, "iso2022_jp"):
+        return "iso2022_jp", 0
     if html.isascii() or _decodes(html, "utf-8"):
         return "utf-8", 0
     candidates = [encoding for encoding in declared if encoding and encoding != "utf-8"]

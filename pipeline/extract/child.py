@@ -57,7 +57,7 @@ def _serve(url: str, page: str, options: ExtractOptions) -> tuple[str, str, str,
     """Extract under the clocks: SIGPROF after `timeout_s` of processor time, SIGALRM after the longest wall time, both
     fatal. The second ends an orphan, too."""
     signal.setitimer(signal.ITIMER_PROF, options.timeout_s)
-    signal.setitimer(signal.ITIMER_REAL, options.wall_limit_s + 5)
+    signal.setitimer(signal.ITIMER_REAL, options.wall_timeout_s + 5)
     try:
         text = html.main_text(page, url, options)
         title = html.title_of(page)

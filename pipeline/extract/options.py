@@ -20,12 +20,10 @@ class ExtractOptions(Options):
     timeout_s: float = Field(
         30.0,
         gt=0,
-        description="Processor seconds for a page; one that takes more ends its worker and gets the fate `extract_timeout`. "
+        description="Processor seconds for a page; one that takes more ends its worker, fate `extract_timeout`. "
         "By the clock, a busy machine would decide which pages are kept.",
     )
+    wall_timeout_s: float = Field(
+        300.0, gt=0, description="Seconds by the clock after which a page that neither ends nor computes is given up."
+    )
     memory_mb: int = Field(2048, ge=256, description="Megabytes of address space a page may add to its worker.")
-
-    @property
-    def wall_limit_s(self) -> float:
-        """Seconds by the clock after which a page that neither finishes nor works is given up."""
-        return 10 * self.timeout_s + 60

@@ -87,15 +87,15 @@ class Extractor:
 
     def _attempt(self, html: str, url: str) -> Extracted:
         connection = self._connection or self._start()
-        deadline = time.monotonic() + self._options.wall_limit_s
+        deadline = time.monotonic() + self._options.wall_timeout_s
         self._n_pages += 1
         try:
-            connection.settimeout(self._options.wall_limit_s)
+            connection.settimeout(self._options.wall_timeout_s)
             send(connection, (url, html, "", "", ""))
             fate, detail, title, text, last = receive(connection, deadline)
         except TimeoutError:
             self._stop()
-            return _failed("extract_timeout", f"over {self._options.wall_limit_s:g} s by the clock")
+            return _failed("extract_timeout", f"over {self._options.wall_timeout_s:g} s by the clock")
         except (EOFError, ConnectionError):
             code = self._stop()
             if code in _TIMEOUT_SIGNALS:

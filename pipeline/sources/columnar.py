@@ -12,6 +12,8 @@ from pipeline.sources.rows import COLUMNS_SHOWN, NotText, damaged, fate_of, miss
 
 BATCH_ROWS = 128
 READ_BYTES = 1 << 20
+DAMAGE = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError)
+"""What pyarrow raises over damaged bytes. MemoryError: a length of many gigabytes that a flipped bit made."""
 _BYTES_OF = {
     pa.string(): pa.binary(),
     pa.large_string(): pa.large_binary(),
@@ -20,32 +22,30 @@ _BYTES_OF = {
 
 
 def read_parquet(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[Record]:
-    """The rows of the row groups that begin in `slice_`; of a damaged row group, those before the damage.
+    """The rows of the row groups that belong to `slice_`; of a damaged row group, those before the damage.
+
+    A row group belongs to the range that holds its place in the file as counted in rows: `size * first_row // n_rows`.
+    Its first byte would do as well, but pyarrow ends the process over damage in the metadata of columns.
 
     Raises:
         SourceError: for a column that the recipe names and the file has not, or has twice.
     """
     try:
         table = pq.ParquetFile(file, pre_buffer=False, buffer_size=READ_BYTES)
-        metadata, names = table.metadata, table.schema_arrow.names
-    except (pa.ArrowException, OSError, ValueError) as error:
+        names = table.schema_arrow.names
+        group_rows = [table.metadata.row_group(group).num_rows for group in range(table.num_row_groups)]
+    except DAMAGE as error:
         if slice_.start == 0:
             yield damaged(slice_, 0, error)
         return
     wanted = _check_columns(slice_, source, names)
-    first = 0
-    for group in range(metadata.num_row_groups):
-        if slice_.start <= _first_byte(metadata.row_group(group)) < slice_.end:
+    first, n_rows = 0, sum(group_rows)
+    for group, in_group in enumerate(group_rows):
+        place = slice_.size * first // max(1, n_rows)
+        if slice_.start <= place < slice_.end and in_group:
             batches = table.iter_batches(BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False)
             yield from _rows(batches, first, names, slice_, source)
-        first += metadata.row_group(group).num_rows
-
-
-def _first_byte(group: Any) -> int:
-    """Byte offset in the file of a row group's first page; 0 for a group without columns."""
-    columns = [group.column(i) for i in range(group.num_columns)]
-    # A dictionary page, where there is one, precedes the data pages; writers that have none state offset 0 or None.
-    return min((column.dictionary_page_offset or column.data_page_offset for column in columns), default=0)
+        first += in_group
 
 
 def read_arrow(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[Record]:
@@ -60,12 +60,13 @@ def read_arrow(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[R
         is_file = file.read(6) == b"ARROW1"
         file.seek(0)
         reader = pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)
-    except (pa.ArrowException, OSError) as error:
+        names = reader.schema.names
+    except DAMAGE as error:
         yield damaged(slice_, 0, error)
         return
-    _check_columns(slice_, source, reader.schema.names)
+    _check_columns(slice_, source, names)
     batches = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else reader
-    yield from _rows(batches, 0, reader.schema.names, slice_, source)
+    yield from _rows(batches, 0, names, slice_, source)
 
 
 def _other_columns(source: TableSource) -> list[str]:
@@ -104,9 +105,9 @@ def _rows(
                     if has_text:
                         yield _row(row, text, fields, slice_, source)
                     else:
-                        yield missing_column(slice_, row, source.text_column, names if row == first else [])
+                        yield missing_column(slice_, row, source.text_column, names if row == 0 else [])
                     row += 1
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         yield damaged(slice_, row, error)
 
 

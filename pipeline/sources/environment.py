@@ -155,7 +155,7 @@ def _standard_library(name: str, collect: Collect) -> list[Slice]:
     """The .py files of the modules that `sys.stdlib_module_names` names, so that nothing a distribution adds counts."""
     root = Path(sysconfig.get_path("stdlib"))
     found = []
-    for module in sorted(sys.stdlib_module_names - LEFT_OUT_FOLDERS):
+    for module in sorted(sys.stdlib_module_names):
         if module.startswith("_sysconfigdata"):
             continue  # generated when Python is built, different on each platform
         files = [root / f"{module}.py", *sorted((root / module).rglob("*.py"))]

@@ -4,6 +4,7 @@ fastwarc parses what is inside a record; the frame around it is found here, sinc
 first broken record. Format: ISO 28500 (WARC 1.1), section 4.
 """
 
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -53,9 +54,12 @@ class FileView:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._size = file.seek(0, os.SEEK_END)
 
     def at(self, position: int, n: int) -> bytes:
         """See `View`."""
+        if position >= self._size:
+            return b""
         self._file.seek(position)
         return self._file.read(n)
 

@@ -49,7 +49,9 @@ def list_files(name: str, source: Source) -> list[Slice]:
 
 
 def find_files(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
-    """The file `path`, the files that match it as a glob, or those below the folder `path` that end in one of `suffixes`.
+    """The file `path`, the files that match it as a glob, or those below the folder `path` with one of `suffixes`.
+
+    Sorted by their path relative to the folder, or to the part of a glob that holds no wildcard.
 
     A file that is named in full, or matched by a glob, is taken whatever its ending. Hidden files and folders (leading
     dot) below a folder are left out, and links to folders are not followed.
@@ -57,9 +59,9 @@ def find_files(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
     Raises:
         SourceError: if `path` is missing, or holds no such file.
     """
-    if "://" in path and not path.startswith("file://"):
-        return _find_remote(name, path, suffixes)
-    return _find_local(name, path.removeprefix("file://"), suffixes)
+    remote = "://" in path and not path.startswith("file://")
+    found = _find_remote(name, path, suffixes) if remote else _find_local(name, path.removeprefix("file://"), suffixes)
+    return sorted(found, key=lambda file: file.path)
 
 
 def local_slice(name: str, path: Path, relative: str) -> Slice:
@@ -92,8 +94,8 @@ def _find_local(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
 
 def _walk(root: Path, suffixes: Sequence[str]) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(entry for entry in folders if not entry.startswith("."))
-        for file in sorted(names):
+        folders[:] = [entry for entry in folders if not entry.startswith(".")]
+        for file in names:
             if file.lower().endswith(tuple(suffixes)) and not file.startswith("."):
                 yield Path(folder, file)
 
@@ -123,8 +125,8 @@ def _find_remote(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
     except Exception as error:
         raise SourceError(f"sources.{name}: {path} cannot be listed: {type(error).__name__}: {error}") from None
     found = []
-    for key in sorted(infos):
-        info, relative = infos[key], key.removeprefix(root).lstrip("/")
+    for key, info in infos.items():
+        relative = key.removeprefix(root).lstrip("/")
         wanted = glob.has_magic(inner) or len(infos) == 1 or key.lower().endswith(tuple(suffixes))
         if info["type"] == "file" and wanted:
             found.append(remote_slice(name, store.unstrip_protocol(key), relative, info))

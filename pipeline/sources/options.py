@@ -34,15 +34,15 @@ class WarcSource(SourceOptions):
 
 
 class TableSource(SourceOptions):
-    """Rows of JSONL (plain, gzip, zstd), Parquet or Arrow files, or whole text and Markdown files."""
+    """Rows of JSONL (plain, gzip, zstd), Parquet or Arrow files, or whole text and Markdown files (UTF-8)."""
 
     type: Literal["tables"]
     path: str = Field(description="A file, a folder or a glob; any fsspec URL.")
-    text_column: str = "text"
+    text_column: str = Field("text", min_length=1, description="Column of the text; a row without it: `missing_text`.")
     url_column: str | None = None
     title_column: str | None = None
     date_column: str | None = None
-    licence_column: str | None = None
+    licence_column: str | None = Field(None, description="Column of the licence; `licence` is used where it is empty.")
 
 
 class EnvironmentSource(SourceOptions):
@@ -53,7 +53,9 @@ class EnvironmentSource(SourceOptions):
         description="`code`: source files. `docs`: docstrings, READMEs and licences."
     )
     standard_library: bool = True
-    distributions: tuple[str, ...] = Field((), description="Names of installed distributions; one that is missing is an error.")
+    distributions: tuple[str, ...] = Field(
+        (), description="Names of installed distributions; one that is missing is an error."
+    )
 
 
 Source = Annotated[

@@ -24,6 +24,7 @@ from pipeline.sources.record import Record, Slice, SourceError
 from pipeline.sources.rows import MAX_ROW_BYTES, damaged, fate_of, missing_column, record_of
 
 READ_BYTES = 1 << 20
+ZSTD_READ_BYTES = 1 << 12
 TEXT_SUFFIXES = (".txt", ".md", ".markdown")
 LINE_SUFFIXES = (".jsonl", ".ndjson")
 ARROW_SUFFIXES = (".arrow", ".feather", ".ipc")
@@ -36,8 +37,7 @@ def read_table(slice_: Slice, source: TableSource) -> Iterator[Record]:
 
     `offset` is the byte offset of the line in plain JSONL, so that byte ranges are read independently; the number of
     the line in compressed JSONL; the number of the row in Parquet and Arrow; 0 for a text file. In Parquet a range
-    holds the row groups whose first byte it holds; files of other kinds belong whole to the range that begins at 0.
-    Blank lines are no rows.
+    holds whole row groups; files of other kinds belong whole to the range that begins at 0. Blank lines are no rows.
 
     Raises:
         SourceError: if the file cannot be opened, changed since it was listed, has an unknown ending, or is Parquet or
@@ -155,9 +155,10 @@ def _read_packed_lines(file: BinaryIO, slice_: Slice, source: TableSource) -> It
 
 
 def _unpacked(file: BinaryIO, path: str) -> BinaryIO:
+    """The inflated bytes. Of a read that meets damage nothing comes back, so reads are kept small."""
     if path.lower().endswith(".gz"):
-        return cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=file), READ_BYTES))
-    return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(file, "zstd"), READ_BYTES))
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(file, "zstd"), ZSTD_READ_BYTES))
 
 
 def _next_line(file: BinaryIO) -> tuple[bytes | None, int]:

@@ -1,14 +1,15 @@
 """WARC archives -> Records: every record of the archive yields exactly one, a page or a fate."""
 
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from fastwarc.warc import WarcRecord
+from fastwarc.warc import HeaderMap
 
-from pipeline.sources.framing import FileView, Frame, View, frames
+from pipeline.sources.framing import MAX_HEADER_BYTES, FileView, Frame, View, frames
 from pipeline.sources.http_body import BodyError, decode_body
 from pipeline.sources.members import GZIP_MAGIC, find_member, first_position, is_member, member_frames
 from pipeline.sources.record import Record, Slice, SourceError
@@ -27,6 +28,9 @@ _HTML = re.compile(
     re.IGNORECASE,
 )
 """What tells a page whose server names no type: WHATWG MIME Sniffing, section 7.1."""
+_HTTP_HEADER = re.compile(rb"(?:.*\n)*?(?:\r*\n|.*\Z)")
+_STATUS = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})\b")
+_LINE_END = re.compile(rb"\r*\n")
 _CONTROL = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
 
 
@@ -119,14 +123,17 @@ def _to_record(path: str, offset: int, frame: Frame, view: View, max_page_bytes:
     record = Record(path, offset, fate=frame.fate, detail=frame.detail)
     if not frame.header:
         return record
-    warc = WarcRecord.from_bytes(frame.header)
-    record.url = _clean(warc.headers.get("WARC-Target-URI") or "").removeprefix("<").removesuffix(">")
-    date = warc.headers.get("WARC-Date") or ""
+    headers = _headers(frame.header)
+    if headers is None:
+        record.fate, record.detail = record.fate or "bad_record", record.detail or "headers"
+        return record
+    record.url = _clean(headers.get("WARC-Target-URI") or "").removeprefix("<").removesuffix(">")
+    date = headers.get("WARC-Date") or ""
     record.date = date if _DATE.fullmatch(date) else ""
     if record.fate:
         return record
-    record_type = _clean(warc.headers.get("WARC-Type") or "").strip().lower()
-    content_type = _clean(warc.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+    record_type = _clean(headers.get("WARC-Type") or "").strip().lower()
+    content_type = _clean(headers.get("Content-Type") or "").partition(";")[0].strip().lower()
     if record_type != "response":
         record.fate, record.detail = "not_a_response", record_type[:40]
     elif content_type not in ("application/http", ""):
@@ -134,30 +141,27 @@ def _to_record(path: str, offset: int, frame: Frame, view: View, max_page_bytes:
     elif frame.length > MAX_CONTENT_BYTES:
         record.fate, record.detail = "page_too_large", f"{frame.length} bytes stored"
     else:
-        block = frame.header + view.at(frame.content, frame.length)
-        record.fate, record.detail = _read_http(record, WarcRecord.from_bytes(block), max_page_bytes)
+        content = view.at(frame.content, frame.length)
+        record.fate, record.detail = _read_http(record, content, max_page_bytes)
     return record
 
 
-def _read_http(record: Record, warc: WarcRecord, max_page_bytes: int) -> tuple[str, str]:
+def _read_http(record: Record, content: bytes, max_page_bytes: int) -> tuple[str, str]:
     """Fill in the page of an HTTP response; gives fate and detail."""
-    try:
-        warc.parse_http(quirks_mode=True)
-        headers = warc.http_headers
-        status = headers.status_code if headers is not None else None
-    except OSError:
-        status = None
-    if status is None:
+    header = _HTTP_HEADER.match(content, 0, MAX_HEADER_BYTES)
+    headers = _headers(header[0]) if header else None
+    status = _STATUS.match(content)
+    if header is None or headers is None or status is None:
         return "bad_http_header", ""
-    if status != 200:
-        return "http_status", str(status)
+    if status[1] != b"200":
+        return "http_status", status[1].decode()
     content_type = _clean(headers.get("Content-Type") or "")
     mime = content_type.partition(";")[0].strip().lower()
     if mime and mime not in HTML_TYPES:
         return "not_html", mime[:80]
     try:
         body = decode_body(
-            warc.reader.read(),
+            content[header.end() :],
             headers.get("Transfer-Encoding") or "",
             headers.get("Content-Encoding") or "",
             max_page_bytes,
@@ -172,6 +176,19 @@ def _read_http(record: Record, warc: WarcRecord, max_page_bytes: int) -> tuple[s
         return "not_html", "no type"
     record.html, record.content_type, record.charset = body, mime, _charset(content_type)
     return "", ""
+
+
+def _headers(block: bytes) -> HeaderMap | None:
+    """A first line and header fields as a case-insensitive map; None if they cannot be parsed.
+
+    Not by `WarcRecord.from_bytes`, which reserves memory for whatever Content-Length claims and aborts the process.
+    """
+    headers = HeaderMap()
+    try:
+        headers.parse(io.BytesIO(_LINE_END.sub(b"\r\n", block)))
+    except OSError:
+        return None
+    return headers
 
 
 def _charset(content_type: str) -> str:

@@ -44,7 +44,9 @@ def judge(table: pa.Table, limits: tuple[Limit, ...]) -> pa.Table:
     names = np.array(["", *(limit.name for limit in limits)], object)
     any_failed = failed.any(axis=1)
     first = np.where(any_failed, failed.argmax(axis=1) + 1, 0) if len(limits) else np.zeros(table.num_rows, np.int64)
-    lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(places.astype(np.uint16)), type=JUDGED.field("failed").type)
+    lists = pa.ListArray.from_arrays(
+        pa.array(ends), pa.array(places.astype(np.uint16)), type=JUDGED.field("failed").type
+    )
     ids = _column(table, "id", "the table").cast(ID_TYPE)
     return pa.table([ids, pa.array(names[first], pa.string()), lists], schema=JUDGED)
 

@@ -62,7 +62,9 @@ class Limit(Options):
     measure: str = Field(description="A name from the registry of measures.")
     min: float | None = None
     max: float | None = None
-    one_of: tuple[str, ...] | None = Field(None, description="Allowed values of a measure that is a word, such as language.")
+    one_of: tuple[str, ...] | None = Field(
+        None, description="Allowed values of a measure that is a word, such as language."
+    )
     exclusive: bool = Field(False, description="A value equal to min or max is outside, too.")
     where: Where = Where()
 

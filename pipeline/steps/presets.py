@@ -63,7 +63,9 @@ def _written_out(place: int, preset: PresetStep) -> Iterable[LineStep | Limit]:
     for name in preset.override:
         if name not in names:
             close = get_close_matches(name, names, n=1, cutoff=0)[0]
-            raise PresetError(place, f"preset {preset.name!r} has no limit {name!r} to override; did you mean {close!r}?")
+            raise PresetError(
+                place, f"preset {preset.name!r} has no limit {name!r} to override; did you mean {close!r}?"
+            )
     for step in steps:
         step = step.model_copy(update={"where": preset.where})
         fields = preset.override.get(step.name) if isinstance(step, Limit) else None

@@ -1,13 +1,13 @@
 """URL rules: whether a page's address alone rules it out, before anything is parsed."""
 
 import re
-from urllib.parse import unquote
 
 from pipeline.steps.options import UrlOptions
 
 MAX_HOST_CHARS = 253
 """RFC 1035, section 2.3.4 (255 octets on the wire, 253 characters written)."""
 
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _WORD = re.compile(r"[^\W_]+")
 _AFTER_HOST = re.compile(r"[/?#\\]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?=//)")
@@ -28,7 +28,7 @@ class UrlRules:
         """
         if self._domains and self._is_denied(host_of(url)):
             return "url_denied_domain"
-        if self._words and not self._words.isdisjoint(_WORD.findall(unquote(url).casefold())):
+        if self._words and not self._words.isdisjoint(_WORD.findall(_decoded(url).casefold())):
             return "url_denied_word"
         return ""
 
@@ -53,7 +53,14 @@ def host_of(url: str) -> str:
     authority = rest[: end.start()] if end else rest
     host = authority.rpartition("@")[2]
     host = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
-    return _normal_host(unquote(host))
+    return _normal_host(_decoded(host))
+
+
+def _decoded(url: str) -> str:
+    """`url` with percent-encoded bytes decoded as UTF-8 (RFC 3986, section 2.1)."""
+    if "%" not in url:
+        return url
+    return _PERCENT.sub(lambda run: bytes.fromhex(run.group().replace("%", "")).decode("utf-8", "replace"), url)
 
 
 def _normal_host(host: str) -> str:

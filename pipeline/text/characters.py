@@ -65,6 +65,9 @@ SUFFIX: Final = 1 << 25
 """Cut off the end of a chunk, whatever comes before."""
 BEFORE_STOP: Final = 1 << 26
 """A full stop after it, at the end of a chunk, is cut off."""
+PLAIN: Final = 1 << 27
+"""ALPHA, and of no class that could divide a chunk: a chunk of such characters is one word unless it is a fixed one."""
+_DIVIDING: Final = QUOTE | ICON | CURRENCY | PREFIX | SUFFIX | IDEOGRAPH | KANA | UNSPACED
 
 
 class CharacterTables(NamedTuple):
@@ -97,6 +100,7 @@ def character_tables() -> CharacterTables:
     stored = _stored()
     runs = np.array(stored["flag_runs"], np.int64).reshape(-1, 2)
     flags = np.repeat(runs[:, 1].astype(np.uint32), runs[:, 0])
+    flags |= np.where((flags & ALPHA != 0) & (flags & _DIVIDING == 0), PLAIN, 0).astype(np.uint32)
     tables = CharacterTables(flags, _mapping(stored["lower"]), _mapping(stored["base"]))
     for table in tables:
         table.setflags(write=False)

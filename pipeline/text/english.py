@@ -32,8 +32,11 @@ class EnglishTables(NamedTuple):
     """Hashes of units and currency signs that are cut off after a digit; length 4096."""
     stop_words: npt.NDArray[np.uint64]
     """Hashes of STOP_WORDS, in order."""
-    longest: npt.NDArray[np.int64]
-    """Characters of the longest chunk, of the longest unit; length 2."""
+    sizes: npt.NDArray[np.uint32]
+    """Which lengths fixed chunks have (bit k: k characters), by first character [0] and last [1]; shape (2, 128), the
+    last place standing for all characters from U+007F on."""
+    longest_unit: npt.NDArray[np.int64]
+    """Characters of the longest unit; length 1."""
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -81,13 +84,16 @@ def english_tables() -> EnglishTables:
         slot = find_slot(fixed, _hash(text))
         fixed[slot] = _hash(text)
         parts[slot] = sum(len(piece) << 8 * i for i, piece in enumerate(pieces))
+    sizes = np.zeros((2, 128), np.uint32)
+    for text in stored["fixed"]:
+        for row, char in enumerate((text[0], text[-1])):
+            sizes[row, min(ord(char), 127)] |= 1 << len(text)
     units = np.zeros(TABLE_SIZE, np.uint64)
     for text in stored["after_digit"]:
         units[find_slot(units, _hash(text))] = _hash(text)
-    longest = [max(map(len, stored["fixed"])), max(map(len, stored["after_digit"]))]
-    tables = EnglishTables(
-        fixed, parts, units, np.array([_hash(word) for word in STOP_WORDS], np.uint64), np.array(longest, np.int64)
-    )
+    stop_words = np.array([_hash(word) for word in STOP_WORDS], np.uint64)
+    longest_unit = np.array([max(map(len, stored["after_digit"]))], np.int64)
+    tables = EnglishTables(fixed, parts, units, stop_words, sizes, longest_unit)
     for table in tables:
         table.setflags(write=False)
     return tables

@@ -64,17 +64,16 @@ def _phrase_end(data: Data, i: int, end: int, phrase: Data, fold: bool) -> int:
 def _holds(data: Data, n: int, phrases: Data) -> bool:
     """Does `data[:n]` hold one of `phrases`, in any case?"""
     for i in range(n):
+        byte = data[i] | 32
         for k in range(len(phrases)):
-            if _phrase_end(data, i, n, phrases[k], True) > i:
+            if byte == phrases[k, 0] and _phrase_end(data, i, n, phrases[k], True) > i:
                 return True
     return False
 
 
 @njit(cache=True, nogil=True)
 def _citation_end(data: Data, i: int, end: int, flags: Flags) -> int:
-    """The place behind the citation mark that begins at byte `i`, or `i` if none does."""
-    if data[i] != OPEN:
-        return i
+    """The place behind the citation mark that begins at byte `i`, which is `[`, or `i` if none does."""
     for k in range(len(CITATIONS)):
         behind = _phrase_end(data, i, end, CITATIONS[k], False)
         if behind > i:
@@ -92,6 +91,9 @@ def _line_end(data: Data, start: int, end: int, flags: Flags) -> tuple[int, int]
     """Where the line that begins at `start` ends, and where the next one begins, as `str.splitlines` has it."""
     place = start
     while place < end:
+        if 32 <= data[place] < 128:
+            place += 1
+            continue
         point, behind = decode(data, place, end)
         if flags[point] & LINE_BREAK:
             if point == RETURN and behind < end and data[behind] == NEWLINE:
@@ -103,15 +105,21 @@ def _line_end(data: Data, start: int, end: int, flags: Flags) -> tuple[int, int]
 
 @njit(cache=True, nogil=True)
 def _strip(data: Data, start: int, end: int, flags: Flags) -> tuple[int, int]:
-    """`data[start:end]` without white space around it; (start, start) if it is all white space."""
-    first, last, place = -1, start, start
-    while place < end:
-        point, behind = decode(data, place, end)
+    """`data[start:end]` without white space around it; an empty range if it is all white space."""
+    while start < end:
+        point, behind = decode(data, start, end)
         if not flags[point] & SPACE:
-            first = place if first < 0 else first
-            last = behind
-        place = behind
-    return (start, start) if first < 0 else (first, last)
+            break
+        start = behind
+    while start < end:
+        last = end - 1
+        while last > start and data[last] & 0xC0 == 0x80:
+            last -= 1
+        point, _ = decode(data, last, end)
+        if not flags[point] & SPACE:
+            break
+        end = last
+    return start, end
 
 
 @njit(cache=True, nogil=True)
@@ -119,7 +127,10 @@ def _words(data: Data, start: int, end: int, flags: Flags) -> tuple[int, int]:
     """The number of words between white space, and the characters of the longest."""
     words, longest, length, place = 0, 0, 0, start
     while place < end:
-        point, place = decode(data, place, end)
+        if data[place] < 128:
+            point, place = np.int64(data[place]), place + 1
+        else:
+            point, place = decode(data, place, end)
         length = 0 if flags[point] & SPACE else length + 1
         words += length == 1
         longest = max(longest, length)
@@ -139,14 +150,16 @@ def _append(spans: Offsets, n: int, start: int, end: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _append_line(data: Data, start: int, end: int, flags: Flags, spans: Offsets, n: int, clean: Data) -> tuple[int, int]:
+def _append_line(
+    data: Data, start: int, end: int, flags: Flags, spans: Offsets, n: int, clean: Data
+) -> tuple[int, int]:
     """Append the spans of a line without its citation marks, and copy these bytes into `clean`.
 
     Returns the number of integers in `spans` and of bytes in `clean`.
     """
     size, piece, i = 0, start, start
     while i < end:
-        behind = _citation_end(data, i, end, flags)
+        behind = _citation_end(data, i, end, flags) if data[i] == OPEN else i
         if behind == i:
             clean[size] = data[i]
             size += 1
@@ -268,7 +281,13 @@ def keep_spans(texts: pa.LargeStringArray, rule: Literal["c4"]) -> pa.ListArray:
 
 @njit(cache=True, nogil=True)
 def _copy_spans(
-    data: Data, offsets: Offsets, spans: Offsets, ends: Offsets, whole: npt.NDArray[np.bool_], out: Data, out_offsets: Offsets
+    data: Data,
+    offsets: Offsets,
+    spans: Offsets,
+    ends: Offsets,
+    whole: npt.NDArray[np.bool_],
+    out: Data,
+    out_offsets: Offsets,
 ) -> None:
     """Write the kept bytes of all texts one behind another."""
     place = 0

@@ -18,8 +18,9 @@ from pipeline.text.characters import (
     character_tables,
 )
 from pipeline.text.english import EnglishTables, english_tables, hash_points
+from pipeline.text.lines import apply_spans
 from pipeline.text.scan_lines import LINE_COLUMNS, LOREM_IPSUM, scan_lines
-from pipeline.text.scan_ngrams import DUPLICATE_SIZES, TOP_SIZES, duplicate_ngram_chars, hash_words, top_ngram_chars
+from pipeline.text.scan_ngrams import DUPLICATE_SIZES, TOP_SIZES, scan_ngrams
 from pipeline.text.scan_words import split_words
 from pipeline.text.utf8 import decode
 
@@ -50,9 +51,7 @@ _N_NEWLINES, _N_HASHES, _N_ELLIPSES = (LINE_COLUMNS.index(name) for name in ("n_
 
 
 @njit(cache=True, nogil=True)
-def _decode_text(
-    data: npt.NDArray[np.uint8], start: int, end: int, table: Flags, points: Points, flags: Flags
-) -> int:
+def _decode_text(data: npt.NDArray[np.uint8], start: int, end: int, table: Flags, points: Points, flags: Flags) -> int:
     """Fill the code points and flags of `data[start:end]`; returns how many there are."""
     n = 0
     while start < end:
@@ -66,7 +65,9 @@ def _decode_text(
 
 
 @njit(cache=True, nogil=True)
-def _count_words(points: Points, flags: Flags, starts: Points, ends: Points, n_words: int, stops: Row, row: Row) -> None:
+def _count_words(
+    points: Points, flags: Flags, starts: Points, ends: Points, n_words: int, stops: Row, row: Row
+) -> None:
     """Write the values of WORD_COLUMNS.
 
     Gopher: words with a character that is no symbol, their mean length, words with a letter, distinct stop words.
@@ -81,13 +82,12 @@ def _count_words(points: Points, flags: Flags, starts: Points, ends: Points, n_w
             if flags[k] & LINE_BREAK:
                 open_line, closed = False, False
         place = end
-        any_letter, all_symbols, all_punctuation = np.uint32(0), np.uint32(GOPHER_SYMBOL), np.uint32(PUNCTUATION)
+        some, every = np.uint32(0), flags[start]
         for k in range(start, end):
-            any_letter |= flags[k] & LETTER
-            all_symbols &= flags[k]
-            all_punctuation &= flags[k]
-        n_alphabetic += any_letter != 0
-        if not all_symbols:
+            some |= flags[k]
+            every &= flags[k]
+        n_alphabetic += some & LETTER != 0
+        if not every & GOPHER_SYMBOL:
             n_real += 1
             n_chars += end - start
         if 2 <= end - start <= 4:
@@ -96,7 +96,7 @@ def _count_words(points: Points, flags: Flags, starts: Points, ends: Points, n_w
                 if stops[k] == key:
                     found |= 1 << k
         terminal = end - start == 1 and flags[start] & TERMINAL != 0
-        if not open_line or (closed and not all_punctuation and not terminal):
+        if not open_line or (closed and not every & PUNCTUATION and not terminal):
             sentences += 1
             open_line, closed = True, False
         closed = closed or terminal
@@ -120,7 +120,7 @@ def _scan(
 ) -> None:
     """Write all measures of text i into `out[i]`, in the order of COLUMNS.
 
-    Scratch memory is 20 bytes a character of the longest text and up to 70 a word.
+    Scratch memory is 20 bytes a character of the longest text, besides what `scan_ngrams` takes.
     """
     longest = 0
     for i in range(len(offsets) - 1):
@@ -140,19 +140,13 @@ def _scan(
         row[_RATIOS] = row[_N_HASHES] / n_words
         row[_RATIOS + 1] = row[_N_ELLIPSES] / n_words
         row[_RATIOS + 2] = row[_N_NEWLINES] / n_words
-        sums, shifts = np.empty(n_words + 1, np.uint64), np.empty(n_words + 1, np.uint64)
-        lengths = np.empty(n_words + 1, np.int64)
-        hash_words(points, starts, ends, n_words, sums, shifts, lengths)
-        k = _NGRAMS
-        for size in TOP_SIZES:
-            row[k] = top_ngram_chars(sums, shifts, lengths, n_words, size) / n
-            k += 1
-        for size in DUPLICATE_SIZES:
-            row[k] = duplicate_ngram_chars(sums, shifts, lengths, n_words, size) / n
-            k += 1
+        scan_ngrams(points, starts, ends, n_words, n, row[_NGRAMS:])
 
 
-def measure_texts(texts: pa.LargeStringArray) -> dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64]]:
+Measured = dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64]]
+
+
+def measure_texts(texts: pa.LargeStringArray) -> Measured:
     """All measures of the texts, each an array of length `len(texts)`: int64 for counts (`n_*`), else float64.
 
     The names are those of `pipeline.measures`; every value is finite, and 0 where a text has nothing to count.
@@ -167,3 +161,22 @@ def measure_texts(texts: pa.LargeStringArray) -> dict[str, npt.NDArray[np.float6
         name: np.ascontiguousarray(out[:, k], np.int64 if name.startswith("n_") else np.float64)
         for k, name in enumerate(COLUMNS)
     }
+
+
+def measure_kept(texts: pa.LargeStringArray, spans: pa.ListArray, measured: Measured) -> Measured:
+    """The measures of what `spans` keep of the texts, as `measure_texts(apply_spans(texts, spans))` would give them.
+
+    Texts of which all is kept (their spans are null) are not scanned again.
+
+    Args:
+        texts: the extracted texts.
+        spans: of `pipeline.text.lines.keep_spans`.
+        measured: `measure_texts(texts)`.
+    """
+    cut = np.flatnonzero(spans.is_valid().to_numpy(zero_copy_only=False))
+    rows = pa.array(cut)
+    of_cut = measure_texts(apply_spans(texts.take(rows), spans.take(rows)))
+    kept = {name: values.copy() for name, values in measured.items()}
+    for name, values in kept.items():
+        values[cut] = of_cut[name]
+    return kept

@@ -62,8 +62,9 @@ def _matches(points: Points, i: int, n: int, phrase: Points) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _count_marks(points: Points, n: int, row: Row, lorem_ipsum: Points) -> None:
-    """Fill the columns n_newlines to n_lorem_ipsum."""
+def _count_marks(points: Points, n: int, row: Row, lorem_ipsum: Points) -> bool:
+    """Fill the columns n_newlines to n_lorem_ipsum; returns whether two newlines stand side by side."""
+    double, before = False, np.int32(0)
     newlines, hashes, ellipses, brackets, lorem, stops = 0, 0, 0, 0, 0, 0
     for i in range(n):
         point = points[i]
@@ -71,13 +72,17 @@ def _count_marks(points: Points, n: int, row: Row, lorem_ipsum: Points) -> None:
         if stops == 3:
             ellipses += 1
             stops = 0
-        newlines += point == NEWLINE
+        if point == NEWLINE:
+            newlines += 1
+            double = double or before == NEWLINE
+        before = point
         hashes += point == HASH
         ellipses += point == ELLIPSIS
         brackets += point == BRACKET
         if (point == 76 or point == 108) and _matches(points, i, n, lorem_ipsum):
             lorem += 1
     row[2], row[3], row[4], row[5], row[6] = newlines, hashes, ellipses, brackets, lorem
+    return double
 
 
 @njit(cache=True, nogil=True)
@@ -190,7 +195,8 @@ def scan_lines(points: Points, flags: Flags, n: int, row: Row, lorem_ipsum: Poin
     if n == 0:
         return
     row[0] = n
-    _count_marks(points, n, row, lorem_ipsum)
+    double_newline = _count_marks(points, n, row, lorem_ipsum)
     _bullets_and_ellipses(points, flags, n, row)
     _duplicate_lines(points, flags, n, row)
-    _duplicate_paragraphs(points, flags, n, row)
+    if double_newline:
+        _duplicate_paragraphs(points, flags, n, row)

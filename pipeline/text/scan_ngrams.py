@@ -53,26 +53,36 @@ def hash_words(
 
 
 @njit(cache=True, nogil=True)
-def top_ngram_chars(sums: Hashes, shifts: Hashes, lengths: npt.NDArray[np.int64], n_words: int, size: int) -> int:
+def top_ngram_chars(
+    sums: Hashes,
+    shifts: Hashes,
+    lengths: npt.NDArray[np.int64],
+    n_words: int,
+    size: int,
+    table: Hashes,
+    counts: npt.NDArray[np.int32],
+    firsts: npt.NDArray[np.int32],
+) -> int:
     """The number of occurrences of the most frequent n-gram times its characters, counted with a space between words.
 
     Ties go to the n-gram that occurs first (`find_top_duplicate` in datatrove 0.10.1,
     pipeline/filters/gopher_repetition_filter.py); an n-gram that occurs once counts, too. 0 for fewer than `size` words.
+    `table`, `counts` and `firsts` are scratch of length `table_size(n_words)`.
     """
     n_grams = n_words - size + 1
     if n_grams < 1:
         return 0
-    keys = np.zeros(table_size(n_grams), np.uint64)
-    counts = np.empty(len(keys), np.int32)
-    firsts = np.empty(len(keys), np.int32)
+    table[:] = EMPTY
     best_count, best_first = 0, 0
     for i in range(n_grams):
         value = np.uint64(size)
         for k in range(i, i + size):
-            value = mix(value + (sums[k + 1] - sums[k]) * shifts[k] + np.uint64(lengths[k + 1] - lengths[k]))
-        slot = find_slot(keys, value)
-        if keys[slot] == EMPTY:
-            keys[slot], counts[slot], firsts[slot] = value, 0, i
+            word = (sums[k + 1] - sums[k]) * shifts[k] + np.uint64(lengths[k + 1] - lengths[k])
+            value = (value ^ (value >> np.uint64(29))) * HASH_BASE + word
+        value = mix(value)
+        slot = find_slot(table, value)
+        if table[slot] == EMPTY:
+            table[slot], counts[slot], firsts[slot] = value, 0, i
         counts[slot] += 1
         count, first = counts[slot], firsts[slot]
         if count > best_count or (count == best_count and first < best_first):
@@ -82,25 +92,52 @@ def top_ngram_chars(sums: Hashes, shifts: Hashes, lengths: npt.NDArray[np.int64]
 
 @njit(cache=True, nogil=True)
 def duplicate_ngram_chars(
-    sums: Hashes, shifts: Hashes, lengths: npt.NDArray[np.int64], n_words: int, size: int
+    sums: Hashes, shifts: Hashes, lengths: npt.NDArray[np.int64], n_words: int, size: int, table: Hashes
 ) -> int:
     """The characters, without spaces, of n-grams that occurred before; after one is found, its words are passed over.
 
     Two n-grams are the same if their characters in a row are (`find_all_duplicate` in datatrove 0.10.1,
-    pipeline/filters/gopher_repetition_filter.py).
+    pipeline/filters/gopher_repetition_filter.py). `table` is scratch of length `table_size(n_words)`.
     """
     n_grams = n_words - size + 1
     if n_grams < 1:
         return 0
-    keys = np.zeros(table_size(n_grams), np.uint64)
+    table[:] = EMPTY
     chars, i = 0, 0
     while i < n_grams:
         value = mix((sums[i + size] - sums[i]) * shifts[i])
-        slot = find_slot(keys, value)
-        if keys[slot] == EMPTY:
-            keys[slot] = value
+        slot = find_slot(table, value)
+        if table[slot] == EMPTY:
+            table[slot] = value
             i += 1
         else:
             chars += lengths[i + size] - lengths[i]
             i += size
     return chars
+
+
+@njit(cache=True, nogil=True)
+def scan_ngrams(
+    points: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int32],
+    ends: npt.NDArray[np.int32],
+    n_words: int,
+    n_chars: int,
+    row: npt.NDArray[np.float64],
+) -> None:
+    """Write the shares of `n_chars` that repeated n-grams have into `row`: TOP_SIZES, then DUPLICATE_SIZES.
+
+    Scratch memory is at most 88 bytes a word.
+    """
+    sums, shifts = np.empty(n_words + 1, np.uint64), np.empty(n_words + 1, np.uint64)
+    lengths = np.empty(n_words + 1, np.int64)
+    hash_words(points, starts, ends, n_words, sums, shifts, lengths)
+    size = table_size(n_words)
+    table, counts, firsts = np.empty(size, np.uint64), np.empty(size, np.int32), np.empty(size, np.int32)
+    k = 0
+    for n in TOP_SIZES:
+        row[k] = top_ngram_chars(sums, shifts, lengths, n_words, n, table, counts, firsts) / n_chars
+        k += 1
+    for n in DUPLICATE_SIZES:
+        row[k] = duplicate_ngram_chars(sums, shifts, lengths, n_words, n, table) / n_chars
+        k += 1

@@ -23,6 +23,8 @@ from pipeline.text.characters import (
     IDEOGRAPH,
     KANA,
     MARK,
+    NUMBER,
+    PLAIN,
     PREFIX,
     QUOTE,
     SPACE,
@@ -73,7 +75,11 @@ def _stops(points: Points, start: int, end: int) -> int:
 @njit(cache=True, nogil=True)
 def _fixed_slot(points: Points, start: int, end: int, english: EnglishTables) -> int:
     """The slot of a chunk with a set division, or -1."""
-    if end - start > english.longest[0] or end <= start:
+    size = end - start
+    if size <= 0 or size >= 32:
+        return -1
+    begins, closes = english.sizes[0, min(points[start], 127)], english.sizes[1, min(points[end - 1], 127)]
+    if not (begins & closes) >> size & 1:
         return -1
     slot = find_slot(english.fixed, hash_points(points, start, end))
     return slot if english.fixed[slot] != EMPTY else -1
@@ -115,8 +121,8 @@ def _final_stop(points: Points, flags: Flags, start: int, end: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _suffix_length(points: Points, flags: Flags, start: int, end: int, english: EnglishTables) -> int:
-    """Characters that are cut off the end: the longest that any rule takes."""
+def _suffix_length(points: Points, flags: Flags, start: int, end: int, digits: bool, english: EnglishTables) -> int:
+    """Characters that are cut off the end: the longest that any rule takes. `digits`: the chunk holds some."""
     if end <= start:
         return 0
     last = points[end - 1]
@@ -129,7 +135,7 @@ def _suffix_length(points: Points, flags: Flags, start: int, end: int, english: 
         length = 1
     if (last == ord("s") or last == ord("S")) and end - 2 >= start and points[end - 2] in APOSTROPHES:
         length = 2
-    for size in range(english.longest[1], length, -1):
+    for size in range(english.longest_unit[0] if digits else 0, length, -1):
         before = end - size - 1
         if before >= start and _is_digit(points[before]):
             key = hash_points(points, end - size, end)
@@ -185,8 +191,8 @@ def _infix_length(points: Points, flags: Flags, i: int, start: int, end: int) ->
 
 @njit(cache=True, nogil=True)
 def _script(point: int, flag: int) -> int:
-    """0: written with spaces; 1 Han, 2 Hiragana, 3 Katakana, 4 the other scripts without spaces."""
-    if flag & IDEOGRAPH:
+    """0: written with spaces; 1: Han and marks, words of their own; 2 Hiragana, 3 Katakana, 4 other unspaced scripts."""
+    if flag & (IDEOGRAPH | SUFFIX):
         return 1
     if flag & KANA:
         return 2 if point < KATAKANA else 3
@@ -213,19 +219,21 @@ def _emit(points: Points, flags: Flags, start: int, end: int, unspaced: bool, st
 
 
 @njit(cache=True, nogil=True)
+def _emit_parts(start: int, parts: int, starts: Ends, ends: Ends, n: int) -> int:
+    """Append the parts of a fixed chunk; returns the number of words."""
+    while parts:
+        starts[n], ends[n] = start, start + (parts & 255)
+        start += parts & 255
+        parts >>= 8
+        n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
 def _middle(
-    points: Points, flags: Flags, start: int, end: int, unspaced: bool, english: EnglishTables, starts: Ends, ends: Ends, n: int
+    points: Points, flags: Flags, start: int, end: int, unspaced: bool, starts: Ends, ends: Ends, n: int
 ) -> int:
-    """Append the words of a chunk without its prefixes and suffixes; returns the number of words."""
-    slot = _fixed_slot(points, start, end, english)
-    if slot >= 0:
-        parts = np.int64(english.parts[slot])
-        while parts:
-            starts[n], ends[n] = start, start + (parts & 255)
-            start += parts & 255
-            parts >>= 8
-            n += 1
-        return n
+    """Append the words of a chunk that has no prefix or suffix and is not fixed; returns the number of words."""
     begin, i, checked = start, start, False
     while i < end:
         size = 0 if flags[i] & (ALPHA | ICON) == ALPHA else _infix_length(points, flags, i, start, end)
@@ -265,6 +273,60 @@ def _rejoin(points: Points, flags: Flags, starts: Ends, ends: Ends, first: int, 
 
 
 @njit(cache=True, nogil=True)
+def _split_chunk(
+    points: Points,
+    flags: Flags,
+    a: int,
+    b: int,
+    seen: int,
+    english: EnglishTables,
+    starts: Ends,
+    ends: Ends,
+    stack: Ends,
+    n: int,
+) -> int:
+    """Append the words of the chunk `points[a:b]`; `seen`: all its flags. Returns the number of words."""
+    before, held = n, 0
+    digits, unspaced = seen & NUMBER != 0, seen & (IDEOGRAPH | KANA | UNSPACED) != 0
+    slot = _fixed_slot(points, a, b, english)
+    while slot < 0 and a < b:
+        front = _prefix_length(points, flags, a, b)
+        if front:
+            slot = _fixed_slot(points, a + front, b, english)
+            if slot >= 0:
+                starts[n], ends[n] = a, a + front
+                n += 1
+                a += front
+                break
+        back = _suffix_length(points, flags, a + front, b, digits, english)
+        if back:
+            slot = _fixed_slot(points, a, b - back, english)
+            stack[held] = b
+            held += 1
+            if slot >= 0:
+                b -= back
+                break
+        if front == 0 and back == 0:
+            break
+        if front:
+            starts[n], ends[n] = a, a + front
+            n += 1
+        a, b = a + front, b - back
+        if front and back:
+            slot = _fixed_slot(points, a, b, english)
+    if slot >= 0:
+        n = _emit_parts(a, np.int64(english.parts[slot]), starts, ends, n)
+    elif a < b:
+        n = _middle(points, flags, a, b, unspaced, starts, ends, n)
+    while held:
+        held -= 1
+        starts[n], ends[n] = b, stack[held]
+        b = stack[held]
+        n += 1
+    return _rejoin(points, flags, starts, ends, before, n, english) if n - before > 1 else n
+
+
+@njit(cache=True, nogil=True)
 def split_words(
     points: Points, flags: Flags, n_points: int, english: EnglishTables, starts: Ends, ends: Ends, stack: Ends
 ) -> int:
@@ -286,39 +348,18 @@ def split_words(
         if flags[i] & SPACE:
             i += 1
             continue
-        start, seen = i, np.uint32(0)
+        start, seen, plain = i, np.uint32(0), np.uint32(PLAIN)
         while i < n_points and not flags[i] & SPACE:
             seen |= flags[i]
+            plain &= flags[i]
             i += 1
-        unspaced = seen & (IDEOGRAPH | KANA | UNSPACED) != 0
-        a, b, held, n_before = start, i, 0, n
-        while a < b and _fixed_slot(points, a, b, english) < 0:
-            front = _prefix_length(points, flags, a, b)
-            if front and _fixed_slot(points, a + front, b, english) >= 0:
-                n = _emit(points, flags, a, a + front, False, starts, ends, n)
-                a += front
-                break
-            back = _suffix_length(points, flags, a + front, b, english)
-            if back and _fixed_slot(points, a, b - back, english) >= 0:
-                stack[held] = b
-                held += 1
-                b -= back
-                break
-            if front == 0 and back == 0:
-                break
-            if front:
-                n = _emit(points, flags, a, a + front, False, starts, ends, n)
-            if back:
-                stack[held] = b
-                held += 1
-            a, b = a + front, b - back
-        if a < b:
-            n = _middle(points, flags, a, b, unspaced, english, starts, ends, n)
-        while held:
-            held -= 1
-            starts[n], ends[n] = b, stack[held]
-            b = stack[held]
+        if not plain:
+            n = _split_chunk(points, flags, start, i, seen, english, starts, ends, stack, n)
+            continue
+        slot = _fixed_slot(points, start, i, english)
+        if slot >= 0:
+            n = _emit_parts(start, np.int64(english.parts[slot]), starts, ends, n)
+        else:
+            starts[n], ends[n] = start, i
             n += 1
-        if n - n_before > 1:
-            n = _rejoin(points, flags, starts, ends, n_before, n, english)
     return n

@@ -29,6 +29,8 @@ _ALONE = 1 << 24
 _DIGIT = 1 << 25
 _CODE_POINT = (1 << 24) - 1
 
+_BASIS = np.uint64(0xCBF29CE484222325)
+"""FNV's 64-bit offset basis, the hash of no bytes (RFC 9923)."""
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """2**64 divided by the golden ratio, odd: base of the polynomial over the words of a shingle (Knuth, TAOCP 3, 6.4)."""
 
@@ -132,10 +134,24 @@ def _number_end(data: np.ndarray, place: int, end: int, simplified: np.ndarray) 
 
 @njit(cache=True, nogil=True)
 def _word_hashes(data: np.ndarray, start: int, end: int, simplified: np.ndarray, out: np.ndarray) -> int:
-    """Write the hash of each word of `data[start:end]` to `out`; the number of words."""
-    n, inside, basis = 0, False, np.uint64(0xCBF29CE484222325)
-    h, place = basis, start
+    """Write the hash of each word of `data[start:end]` to `out`; the number of words.
+
+    ASCII letters and separators, most bytes of most texts, take the first branch, which itself does not branch: where
+    words end cannot be predicted, and a wrong guess costs more than the work. `out` has one place more than words.
+    """
+    n, inside, h, place = 0, 0, _BASIS, start
     while place < end:
+        byte = np.int64(data[place])
+        kind = simplified[byte]
+        if byte < 0x80 and kind < 0x80:
+            letter = int(kind != _BREAK)
+            out[n] = h
+            n += inside & ~letter
+            inside = letter
+            grown = _fnv_byte(h, kind)
+            h = grown if letter else _BASIS
+            place += 1
+            continue
         code_point, after = decode(data, place, end)
         kind = simplified[code_point]
         if kind > 0 and kind & _DIGIT:
@@ -144,16 +160,18 @@ def _word_hashes(data: np.ndarray, start: int, end: int, simplified: np.ndarray,
         if kind == _DROPPED:
             continue
         if inside and (kind == _BREAK or kind & _ALONE):
-            out[n], h, inside = _fmix64(h), basis, False
+            out[n], h, inside = h, _BASIS, 0
             n += 1
         if kind != _BREAK:
-            h, inside = _fnv(h, kind & _CODE_POINT), True
+            h, inside = _fnv(h, kind & _CODE_POINT), 1
             if kind & _ALONE:
-                out[n], h, inside = _fmix64(h), basis, False
+                out[n], h, inside = h, _BASIS, 0
                 n += 1
     if inside:
-        out[n] = _fmix64(h)
+        out[n] = h
         n += 1
+    for i in range(n):
+        out[i] = _fmix64(out[i])
     return n
 
 
@@ -169,7 +187,7 @@ def _shingle_hashes(
     longest = 0
     for text in range(len(offsets) - 1):
         longest = max(longest, offsets[text + 1] - offsets[text])
-    words = np.empty(longest // 2 + 1, np.uint64)
+    words = np.empty(longest // 2 + 2, np.uint64)
     written = 0
     for text in range(len(offsets) - 1):
         n = _word_hashes(data, offsets[text], offsets[text + 1], simplified, words)

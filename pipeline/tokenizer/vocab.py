@@ -52,8 +52,11 @@ class Vocab:
         self.eos_id: int = self._processor.eos_id()
         self.pad_id: int = self._processor.pad_id()
         self._space_symbol_ids = [self._processor.piece_to_id(f"<0x{b:02X}>") for b in SPACE_SYMBOL.encode()]
-        self.fingerprint = _fingerprint(self._processor, _field(model, NORMALIZER_SPEC_FIELD))
-        self._check(origin)
+        try:
+            self.fingerprint = _fingerprint(self._processor, _field(model, NORMALIZER_SPEC_FIELD))
+            self._check(origin)
+        except UnicodeDecodeError as error:
+            raise VocabError(f"{origin}: a damaged sentencepiece model: a piece is not UTF-8 ({error})") from None
 
     def encode(self, texts: Sequence[str], n_threads: int = 1) -> list[Ids]:
         """The ids of each text, uint32 arrays, without bos and eos. Equal for any `n_threads`."""
@@ -156,7 +159,7 @@ def _load_processor(model: bytes, origin: str) -> sentencepiece.SentencePiecePro
         if not model:
             raise RuntimeError("no bytes")
         processor.LoadFromSerializedProto(model)
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:  # the latter from an error message that quotes the model
         raise VocabError(
             f"{origin}: not a sentencepiece model, or a damaged one ({len(model)} bytes; {error})"
         ) from None

@@ -26,6 +26,8 @@ HOSTILE = [
     "`code` *bold* _it_ ~~gone~~",
     "\u202egnp.exe",
     "---",
+    "<!-- never closed",
+    "<pre x",
     "&lt;&#60;",
     "![i](http://tracker.example/p.png)",
     "http://user@evil.example/",
@@ -38,6 +40,7 @@ def manifest(**changes: Any) -> Manifest:
     """A version of two sources whose counts add up."""
     value = Manifest(
         name="tiny",
+        sources=["books", "cc"],
         recipe={
             "name": "tiny",
             "sources": {"cc": {"type": "warc"}, "books": {"type": "tables"}},
@@ -64,7 +67,7 @@ def manifest(**changes: Any) -> Manifest:
         ],
         files=[
             DataFile("documents/00000.parquet", "documents", "ab", 5_000_000, 1600),
-            DataFile("shards/train/cc-00000.arrow", "shard", "cd", 2048, 7, cell="cc", split="train", tokens=7000),
+            DataFile("shards/train/cc-00000.arrow", "shard", "cd", 2048, 7, cell="cc", split="train"),
         ],
         counts={
             "records": {"cc": 2500, "books": 700},
@@ -255,7 +258,7 @@ def test_a_card_depends_on_the_manifest_only() -> None:
 
 
 def test_an_empty_version_has_a_card() -> None:
-    empty = Manifest("none", {}, {}, {}, [], [], {}, {}, {}, {}, [], [])
+    empty = Manifest("none", [], {}, {}, {}, [], [], {}, {}, {}, {}, [], [])
     assert DatasetCard(render(empty, VERSION)).data.size_categories == ["n<1K"]
 
 

@@ -56,3 +56,13 @@ def test_long_documents_are_cut_into_blocks_without_a_trace(n: int) -> None:
     ours = signatures(hashes, np.array([3, 3 + n, 7 + n], np.int64), options)
     assert np.array_equal(ours[0], datasketch_values(hashes[3 : 3 + n], options))
     assert np.array_equal(ours[1], datasketch_values(hashes[3 + n :], options))
+
+
+@pytest.mark.parametrize("place", [0, 31, 32, 4095, 4096, 4097, 4999])
+def test_every_place_of_a_document_counts(place: int) -> None:
+    """Where all shingles but one are equal, that one decides about half of the values."""
+    options = DedupOptions()
+    hashes = np.full(5000, 7, np.uint32)
+    hashes[place] = 8
+    ours = signatures(hashes, np.array([0, 5000], np.int64), options)
+    assert np.array_equal(ours[0], datasketch_values(hashes, options))

@@ -1,0 +1,86 @@
+"""Line rules against datatrove's C4QualityFilter, on arbitrary text."""
+
+import pyarrow as pa
+import pytest
+from datatrove.data import Document
+from datatrove.pipeline.filters import C4QualityFilter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.text.lines import apply_spans, keep_spans
+
+PIECES = st.sampled_from(
+    ["a ", "words of text ", "\n", "\r\n", "\r", " \n", "[1]", "[", "]", "[edit]", "[citation needed]", "[٣]", "1", "javascript", "JavaScript ", "java", "script", "use cookies", "Privacy Policy", "{", "lorem ipsum", "\t", "\u3000", "é", "中", "x" * 999, " y", "\u00a0", "İ"]
+)  # fmt: skip
+TEXTS = st.one_of(st.lists(PIECES, max_size=30).map("".join), st.text(max_size=60))
+# The sentence count needs spaCy; the kept lines do not depend on it.
+FILTER = C4QualityFilter(filter_no_terminal_punct=False, min_num_sentences=-1)
+OTHER_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+def kept(texts: list[str]) -> list[str]:
+    array = pa.array(texts, pa.large_string())
+    result = apply_spans(array, keep_spans(array, "c4"))
+    result.validate(full=True)
+    found: list[str] = result.to_pylist()
+    return found
+
+
+@settings(deadline=None, max_examples=400)
+@given(TEXTS)
+def test_kept_text_is_what_the_filter_leaves(text: str) -> None:
+    for end in OTHER_LINE_ENDS:
+        text = text.replace(end, "\n")
+    # A lone CR ends a line, too, but stays a CR in a span.
+    text = text.replace("\r\n", "\n").replace("\r", "\r\n")
+    document = Document(text=text, id="")
+    verdict = FILTER.filter(document)
+    found = kept([text])[0]
+    if verdict is True:
+        assert found == document.text
+    else:
+        assert "{" in found or "lorem ipsum" in found.lower()
+
+
+@settings(deadline=None)
+@given(st.lists(TEXTS, max_size=6), st.integers(0, 3))
+def test_batches_and_slices_change_nothing(texts: list[str], skip: int) -> None:
+    array = pa.array(texts, pa.large_string())
+    spans = keep_spans(array, "c4")
+    spans.validate(full=True)
+    assert keep_spans(array[skip:], "c4").to_pylist() == spans[skip:].to_pylist()
+    assert apply_spans(array[skip:], spans[skip:]).to_pylist() == kept(texts)[skip:]
+
+
+@settings(deadline=None)
+@given(TEXTS)
+def test_spans_ascend_and_null_means_whole(text: str) -> None:
+    (spans,) = keep_spans(pa.array([text], pa.large_string()), "c4").to_pylist()
+    if spans is None:
+        assert kept([text]) == [text]
+    else:
+        assert spans == sorted(set(spans)) and len(spans) % 2 == 0
+        assert spans != [0, len(text.encode())]
+
+
+def test_lines_go_and_marks_are_cut() -> None:
+    text = "too short\nThis line stays.[1][edit]\nPlease enable JavaScript here\nWe use cookies on it\nAnd this [2] one"
+    assert kept([text]) == ["This line stays.\nAnd this  one"]
+    assert kept(["", "nothing left", "x" * 1001 + " y z"]) == ["", "", ""]
+
+
+def test_a_condemning_line_stays_in_sight() -> None:
+    lines = ["use cookies {x} here", "lorem ipsum uses javascript"]
+    assert kept(lines) == lines
+    assert kept(["javascript has {x} here"]) == [""]
+
+
+def test_spans_of_other_texts_are_refused() -> None:
+    texts = pa.array(["short", "text"], pa.large_string())
+    with pytest.raises(ValueError, match="2 texts, but spans of 1"):
+        apply_spans(texts, pa.array([None], pa.list_(pa.int64())))
+    for wrong in ([0, 6], [3, 2], [-1, 2], [1]):
+        with pytest.raises(ValueError, match=r"span"):
+            apply_spans(texts, pa.array([wrong, None], pa.list_(pa.int64())))
+    with pytest.raises(ValueError, match="unknown line rule 'c5'"):
+        keep_spans(texts, "c5")  # type: ignore[arg-type]

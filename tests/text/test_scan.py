@@ -1,0 +1,159 @@
+"""The scan against datatrove's counting functions and plain Python, on arbitrary text."""
+
+import time
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from datatrove.pipeline.filters import gopher_repetition_filter as gopher
+from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.measures import MEASURES
+from pipeline.text.characters import character_tables
+from pipeline.text.english import STOP_WORDS, english_tables
+from pipeline.text.lines import apply_spans, keep_spans
+from pipeline.text.scan import COLUMNS, measure_kept, measure_texts
+from pipeline.text.scan_words import split_words
+
+PIECES = st.sampled_from(
+    ["the ", "of", " and", "\n", "\n\n", "\r\n", "...", "…", "- x", "• ", "#", "{", "Lorem IPSUM", "a b a b ", ".", "!", " ", "é", "中文", "ไทย", "\u2028", "word", "😀", "\x1c", "。"]
+)  # fmt: skip
+TEXTS = st.one_of(st.lists(PIECES, max_size=40).map("".join), st.text(max_size=60))
+
+
+def words(text: str) -> list[str]:
+    """The words of the word rule."""
+    points = np.array([ord(char) for char in text], np.int32)
+    flags = character_tables().flags[points]
+    starts, ends, stack = (np.empty(len(text), np.int32) for _ in range(3))
+    n = split_words(points, flags, len(text), english_tables(), starts, ends, stack)
+    return [text[a:b] for a, b in zip(starts[:n], ends[:n], strict=True)]
+
+
+def measure(text: str) -> dict[str, float]:
+    return {name: values[0].item() for name, values in measure_texts(pa.array([text], pa.large_string())).items()}
+
+
+def share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def plain(text: str) -> dict[str, float]:
+    """What the scan counts, in plain Python and datatrove's functions; needs a text that is not empty."""
+    tokens, lines = words(text), text.splitlines()
+    found: dict[str, float] = {
+        "n_chars": len(text),
+        "n_lines": len(lines),
+        "n_newlines": text.count("\n"),
+        "n_hashes": text.count("#"),
+        "n_ellipses": text.count("...") + text.count("…"),
+        "n_curly_brackets": text.count("{"),
+        "n_lorem_ipsum": text.lower().count("lorem ipsum"),
+        "bullet_line_fraction": share(sum(s.lstrip().startswith(("•", "-")) for s in lines), len(lines)),
+        "ellipsis_line_fraction": share(sum(s.rstrip().endswith(("...", "…")) for s in lines), len(lines)),
+        "n_words_and_symbols": len(tokens),
+        "n_words": sum(any(char not in PUNCTUATION_SET for char in word) for word in tokens),
+        "alphabetic_word_fraction": share(sum(any(map(str.isalpha, word)) for word in tokens), len(tokens)),
+        "n_stop_words": len(set(STOP_WORDS) & set(tokens)),
+    }
+    step = gopher.GopherRepetitionFilter()
+    for name, parts in (
+        ("line", step._line_splitter.split(text)),
+        ("paragraph", step.paragraph_exp.split(text.strip())),
+    ):
+        count, chars = gopher.find_duplicates(parts)
+        found[f"duplicate_{name}_fraction"] = count / len(parts)
+        found[f"duplicate_{name}_char_fraction"] = chars / len(text)
+    texts = [line for line in text.split("\n") if line.strip()]
+    ends = tuple(TERMINAL_PUNCTUATION)
+    found["lines_ending_in_punctuation_fraction"] = share(sum(s.endswith(ends) for s in texts), len(texts))
+    found["short_line_fraction"] = share(sum(len(s) <= 30 for s in texts), len(texts))
+    found["duplicate_text_line_char_fraction"] = share(gopher.find_duplicates(texts)[1], len(text.replace("\n", "")))
+    for n in (2, 3, 4):
+        grams = gopher.get_n_grams(tokens, n)
+        found[f"top_{n}gram_char_fraction"] = gopher.find_top_duplicate(grams) / len(text) if grams else 0.0
+    for n in range(5, 11):
+        found[f"duplicate_{n}gram_char_fraction"] = gopher.find_all_duplicate(tokens, n) / len(text)
+    return found
+
+
+@settings(deadline=None, max_examples=150)
+@given(TEXTS.filter(bool))
+def test_equals_plain_counting(text: str) -> None:
+    found, expected = measure(text), plain(text)
+    assert {name: found[name] for name in expected} == expected
+
+
+@settings(deadline=None)
+@given(st.text(max_size=80) | TEXTS)
+def test_words_are_the_text_without_white_space(text: str) -> None:
+    assert "".join(words(text)) == "".join(text.split())
+    assert all(words(text))
+
+
+@settings(deadline=None)
+@given(st.lists(TEXTS, max_size=6), st.integers(0, 3))
+def test_batches_and_slices_change_nothing(texts: list[str], skip: int) -> None:
+    array = pa.array(texts, pa.large_string())[skip:]
+    found = measure_texts(array)
+    assert list(found) == list(COLUMNS)
+    assert all(np.isfinite(values).all() for values in found.values())
+    for k, text in enumerate(array.to_pylist()):
+        assert {name: values[k].item() for name, values in found.items()} == measure(text)
+
+
+@settings(deadline=None)
+@given(st.lists(TEXTS, max_size=6))
+def test_kept_measures_are_those_of_the_kept_text(texts: list[str]) -> None:
+    array = pa.array(texts, pa.large_string())
+    spans = keep_spans(array, "c4")
+    expected = measure_texts(apply_spans(array, spans))
+    for name, values in measure_kept(array, spans, measure_texts(array)).items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_registry_names_every_column() -> None:
+    assert {name for name in MEASURES if not name.startswith(("kept_", "language"))} == set(COLUMNS)
+    assert {f"kept_{name}" for name in COLUMNS} <= MEASURES.keys()
+    for measure_of in MEASURES.values():
+        assert all(a < b for a, b in pairwise(measure_of.edges)), measure_of.name
+
+
+def test_counts_are_integers_and_empty_texts_zero() -> None:
+    found = measure_texts(pa.array([""], pa.large_string()))
+    assert {name for name, values in found.items() if values.dtype == np.int64} == {
+        name for name in COLUMNS if name.startswith("n_")
+    }
+    assert all(values.tolist() == [0] for values in found.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I don't know, e.g. it's (see U.S. law).", "I|do|n't|know|,|e.g.|it|'s|(|see|U.S.|law|)|."),
+        ("www.example.com/foo-bar well-known end.Next", "www.example.com/foo-bar|well|-|known|end|.|Next"),
+        ("$5.00, 20% 5km/h US$7 C++ foo@bar.com…", "$|5.00|,|20|%|5|km/h|US$|7|C++|foo@bar.com|…"),
+        ("“Hi!” he said... (closed in 1964):", "“|Hi|!|”|he|said|...|(|closed|in|1964|):"),
+        ("東京タワーです。Tokyo Tower", "東|京|タワー|です|。|Tokyo|Tower"),
+        ("เขาไปโรงเรียน", "เขา|ไป|โรง|เรียน"),
+    ],
+)
+def test_words(text: str, expected: str) -> None:
+    assert "|".join(words(text)) == expected
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["(", ")", ".", "@a", "a.", "://", "'s", "…", "-", "a-", "ab ", "\n", "\n\n", "[1]", "a b c d\n", "中", "5km"],
+)
+def test_time_is_linear_in_hostile_text(unit: str) -> None:
+    small, large = (pa.array([unit * (n // len(unit))], pa.large_string()) for n in (20_000, 2_000_000))
+    apply_spans(small, keep_spans(small, "c4"))
+    measure_texts(small)
+    start = time.process_time()
+    apply_spans(large, keep_spans(large, "c4"))
+    measure_texts(large)
+    assert time.process_time() - start < 8

@@ -1,0 +1,51 @@
+"""A throw-away vocabulary of 600 pieces."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+
+from pipeline.tokenizer.options import TokenizerOptions
+from pipeline.tokenizer.train import train
+from pipeline.tokenizer.vocab import Vocab, load
+
+TEXT = """\
+The miller takes his toll from every sack of grist that the farmers bring to the mill, and the stones turn day and
+night while there is water in the race; when the race is dry the miller sleeps and the farmers wait at the door.
+def grind(sack):
+    for grain in sack:
+        yield flour(grain)
+Größere Mühlen mahlen schneller, und doch bleibt das Mehl dasselbe. 水车日夜转动。
+"""
+
+
+def count_words(text: str) -> pa.Table:
+    """Word counts as the trainer takes them: leading spaces belong to the word."""
+    counts: Counter[str] = Counter()
+    for line in text.split("\n"):
+        word = ""
+        for character in line:
+            if character == " " and word.strip(" "):
+                counts[word] += 1
+                word = ""
+            word += character
+        counts[word] += bool(word)
+    return pa.table(
+        {"word": pa.array(list(counts), pa.large_string()), "count": pa.array(list(counts.values()), pa.int64())}
+    )
+
+
+@pytest.fixture(scope="session")
+def words() -> Callable[[str], pa.Table]:
+    return count_words
+
+
+@pytest.fixture(scope="session")
+def model() -> bytes:
+    return train(count_words(TEXT), TokenizerOptions(vocab_size=600), seed=0).model
+
+
+@pytest.fixture(scope="session")
+def vocabulary(model: bytes) -> Vocab:
+    return load(model)
