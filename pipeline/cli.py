@@ -15,6 +15,7 @@ from pipeline.assets import AssetError
 from pipeline.config import ConfigError, locate
 from pipeline.files import DamagedError, PartStore
 from pipeline.manifest import ManifestError, load_manifest
+from pipeline.mixture import remarks
 from pipeline.plan import Part, Plan, make_plan
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.sources.record import SourceError
@@ -150,6 +151,8 @@ def _summary(dataset: Path, version: str, recipe_path: Path) -> None:
         kept = counts.get("documents", {}).get(name, 0)
         _say(f"{name:<12} " + " ".join(f"{n:>9,}" for n in numbers) + f" {dropped:>9,} {kept:>9,} {mix}")
     _say()
+    for remark in remarks(described.mixture):
+        _say(remark)
     _say(f"version  {version}")
     _say(f"data     {dataset / version}")
     _say(f"card     {dataset / version / 'card.md'}")

@@ -27,7 +27,9 @@ class PackingOptions(Options):
     )
     validation_share: float = Field(0.01, ge=0, lt=1, description="Share of clusters (hence documents) held out.")
     pack_mb: int = Field(
-        256, ge=1, description="Consecutive Parts of a source whose inputs sum to this many megabytes are packed together."
+        256,
+        ge=1,
+        description="Consecutive Parts of a source whose inputs sum to this many megabytes are packed together.",
     )
     shard_rows: int = Field(65_536, ge=1, description="Sequences in one shard file at the most.")
 

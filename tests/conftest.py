@@ -4,7 +4,12 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Examples may be slow on a busy machine; speed is for benchmarks.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -58,6 +58,11 @@ def test_a_source_left_out_of_the_weights_is_listed_with_no_rows() -> None:
     assert remarks(mixture) == ["wiki: not read at all, since the weights leave it out or give it 0"]
 
 
+def test_the_smallest_cell_keeps_a_row() -> None:
+    mixture = by_name(plan([cell("web", 100_000), cell("poems", 20)], MixtureOptions(tokens=1_000_000)))
+    assert (mixture["web"].rows, mixture["poems"].rows) == (1000, 1)
+
+
 def test_a_budget_beyond_the_data_names_all_figures_and_the_way_out() -> None:
     options = MixtureOptions(weights={"web": 0.5, "wiki": 0.5}, tokens=1_000_000, max_epochs=4)
     with pytest.raises(MixtureError) as error:

@@ -30,8 +30,8 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     html.main_text("<html><body><p>Warm up.</p></body></html>", "", options)
-    base_bytes = _resident_bytes()
-    _bound_memory(options)
+    base_bytes = _address_space("VmSize")
+    _bound_memory(options, base_bytes)
     send(connection, ("ready", "", "", "", ""))
     connection.settimeout(ORPHAN_CHECK_S)
     parent = os.getppid()
@@ -46,7 +46,7 @@ def main() -> None:
         except EOFError:
             return
         fate, detail, title, text = _serve(url, page, options)
-        used = (_resident_bytes() - base_bytes) / (options.memory_mb * 1e6)
+        used = (_address_space("VmPeak") - base_bytes) / (options.memory_mb * 1e6)
         if fate and fate != "extract_memory" and used > ALMOST_FULL:
             fate, detail = "extract_memory", ""
         last = "last" if fate == "extract_memory" or used > ALMOST_FULL / 2 else ""
@@ -71,20 +71,24 @@ def _serve(url: str, page: str, options: ExtractOptions) -> tuple[str, str, str,
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _bound_memory(options: ExtractOptions) -> None:
+def _bound_memory(options: ExtractOptions, in_use: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        return
-    limit = in_use + options.memory_mb * 1_000_000
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    limit = in_use + options.memory_mb * 1_000_000
+    if in_use:
+        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
-def _resident_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _address_space(field: str) -> int:
+    """Bytes of address space: "VmSize" now, "VmPeak" at the most so far; 0 where there is no /proc.
+
+    Not `ru_maxrss`: a process inherits that from the one that started it.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    return int(status.partition(f"{field}:")[2].split(maxsplit=1)[0]) * 1024
 
 
 if __name__ == "__main__":

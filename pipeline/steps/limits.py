@@ -39,7 +39,7 @@ def judge(table: pa.Table, limits: tuple[Limit, ...]) -> pa.Table:
     failed = np.zeros((table.num_rows, len(limits)), np.bool_)
     for k, limit in enumerate(limits):
         failed[:, k] = applies(table, limit.where, f"limit {limit.name!r}") & ~_passes(table, limit)
-    rows, places = np.nonzero(failed)
+    _rows, places = np.nonzero(failed)
     ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(failed.sum(axis=1))]).astype(np.int32)
     names = np.array(["", *(limit.name for limit in limits)], object)
     any_failed = failed.any(axis=1)

@@ -38,8 +38,8 @@ def expand(steps: Iterable[Step]) -> tuple[tuple[LineStep, ...], tuple[Limit, ..
     A preset's `where` goes to each of its steps; `override` replaces fields of its Limits.
 
     Raises:
-        PresetError: an override of a Limit that the preset does not have, or that is no valid Limit; two Limits with one
-            name that apply to the same documents.
+        PresetError: an override of a Limit that the preset does not have, or that is no valid Limit; two Limits with
+            one name that apply to the same documents.
     """
     line_steps: list[LineStep] = []
     limits: list[Limit] = []

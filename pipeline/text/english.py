@@ -66,7 +66,7 @@ def find_slot(table: npt.NDArray[np.uint64], key: np.uint64) -> int:
     slot = np.int64(key & np.uint64(mask))
     while table[slot] != EMPTY and table[slot] != key:
         slot = (slot + 1) & mask
-    return slot
+    return int(slot)
 
 
 def _hash(text: str) -> np.uint64:

@@ -13,7 +13,6 @@ from pipeline.text.characters import (
     LETTER,
     LINE_BREAK,
     PUNCTUATION,
-    SPACE,
     TERMINAL,
     character_tables,
 )
@@ -66,13 +65,13 @@ def _decode_text(data: npt.NDArray[np.uint8], start: int, end: int, table: Flags
 
 @njit(cache=True, nogil=True)
 def _count_words(
-    points: Points, flags: Flags, starts: Points, ends: Points, n_words: int, stops: Row, row: Row
+    points: Points, flags: Flags, starts: Points, ends: Points, n_words: int, stops: npt.NDArray[np.uint64], row: Row
 ) -> None:
     """Write the values of WORD_COLUMNS.
 
     Gopher: words with a character that is no symbol, their mean length, words with a letter, distinct stop words.
-    Sentences: in each line, as spaCy's sentencizer has it, a word that is not punctuation begins one if a sentence-final
-    mark stood before it.
+    Sentences: in each line, as spaCy's sentencizer has it, a word that is not punctuation begins one if a
+    sentence-final mark stood before it.
     """
     n_real, n_chars, n_alphabetic, found, sentences = 0, 0, 0, 0, 0
     open_line, closed, place = False, False, 0
@@ -157,10 +156,10 @@ def measure_texts(texts: pa.LargeStringArray) -> Measured:
     data, offsets = views(texts)
     out = np.empty((len(texts), len(COLUMNS)), np.float64)
     _scan(data, offsets, character_tables().flags, english_tables(), LOREM_IPSUM, out)
-    return {
-        name: np.ascontiguousarray(out[:, k], np.int64 if name.startswith("n_") else np.float64)
-        for k, name in enumerate(COLUMNS)
-    }
+    measured: Measured = {}
+    for name, column in zip(COLUMNS, out.T, strict=True):
+        measured[name] = column.astype(np.int64) if name.startswith("n_") else column.copy()
+    return measured
 
 
 def measure_kept(texts: pa.LargeStringArray, spans: pa.ListArray, measured: Measured) -> Measured:

@@ -112,10 +112,10 @@ def _bullets_and_ellipses(points: Points, flags: Flags, n: int, row: Row) -> Non
 
 @njit(cache=True, nogil=True)
 def _is_blank(flags: Flags, start: int, end: int) -> bool:
-    for i in range(start, end):
-        if not flags[i] & SPACE:
-            return False
-    return True
+    i = start
+    while i < end and flags[i] & SPACE:
+        i += 1
+    return i == end
 
 
 @njit(cache=True, nogil=True)

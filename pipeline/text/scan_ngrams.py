@@ -66,7 +66,8 @@ def top_ngram_chars(
     """The number of occurrences of the most frequent n-gram times its characters, counted with a space between words.
 
     Ties go to the n-gram that occurs first (`find_top_duplicate` in datatrove 0.10.1,
-    pipeline/filters/gopher_repetition_filter.py); an n-gram that occurs once counts, too. 0 for fewer than `size` words.
+    pipeline/filters/gopher_repetition_filter.py); an n-gram that occurs once counts, too. 0 for fewer than `size`
+    words.
     `table`, `counts` and `firsts` are scratch of length `table_size(n_words)`.
     """
     n_grams = n_words - size + 1
@@ -87,7 +88,7 @@ def top_ngram_chars(
         count, first = counts[slot], firsts[slot]
         if count > best_count or (count == best_count and first < best_first):
             best_count, best_first = count, first
-    return best_count * (lengths[best_first + size] - lengths[best_first] + size - 1)
+    return int(best_count * (lengths[best_first + size] - lengths[best_first] + size - 1))
 
 
 @njit(cache=True, nogil=True)

@@ -106,7 +106,7 @@ def is_url(points: Points, flags: Flags, start: int, end: int) -> bool:
         start = i + 3
         if _is_host(points, flags, start, end):
             return True
-    for i in range(start + 1, end - 1):
-        if points[i] == AT and _is_host(points, flags, i + 1, end):
-            return True
-    return False
+    i = start + 1
+    while i < end and not (points[i] == AT and _is_host(points, flags, i + 1, end)):
+        i += 1
+    return i < end

@@ -54,6 +54,7 @@ NINE: Final = ord("9")
 KATAKANA: Final = 0x30A0
 LONG_VOWEL: Final = 0x30FC
 BETWEEN_NUMBERS: Final = tuple(map(ord, "+-*^"))
+JOINING: Final = (HYPHEN, EN_DASH, EM_DASH, TILDE)
 AFTER_ALPHANUMERIC: Final = tuple(map(ord, ":<>=/"))
 APOSTROPHES: Final = tuple(map(ord, "'’"))
 
@@ -184,14 +185,14 @@ def _infix_length(points: Points, flags: Flags, i: int, start: int, end: int) ->
         return 1 if alpha and flags[i + 1] & ALPHA else 0
     if not (alpha or digit):
         return 0
-    if point == HYPHEN or point == EN_DASH or point == EM_DASH or point == TILDE:
+    if point in JOINING:
         return _hyphen_length(points, flags, i, end)
     return 1 if point in AFTER_ALPHANUMERIC and flags[i + 1] & ALPHA else 0
 
 
 @njit(cache=True, nogil=True)
 def _script(point: int, flag: int) -> int:
-    """0: written with spaces; 1: Han and marks, words of their own; 2 Hiragana, 3 Katakana, 4 other unspaced scripts."""
+    """0: written with spaces; 1: Han and marks, each a word; 2 Hiragana, 3 Katakana, 4 other unspaced scripts."""
     if flag & (IDEOGRAPH | SUFFIX):
         return 1
     if flag & KANA:
@@ -219,7 +220,7 @@ def _emit(points: Points, flags: Flags, start: int, end: int, unspaced: bool, st
 
 
 @njit(cache=True, nogil=True)
-def _emit_parts(start: int, parts: int, starts: Ends, ends: Ends, n: int) -> int:
+def _emit_parts(start: int, parts: np.int64, starts: Ends, ends: Ends, n: int) -> int:
     """Append the parts of a fixed chunk; returns the number of words."""
     while parts:
         starts[n], ends[n] = start, start + (parts & 255)
@@ -278,7 +279,7 @@ def _split_chunk(
     flags: Flags,
     a: int,
     b: int,
-    seen: int,
+    seen: np.uint32,
     english: EnglishTables,
     starts: Ends,
     ends: Ends,

@@ -43,7 +43,8 @@ CODE_TALK = (
     "Version 2.10.3-beta fixes the bug (#1234) that was reported by user@host.example, thanks to all of you!"
 )
 FRENCH = (
-    "La petite gare n'a plus de guichet depuis l'hiver dernier, mais les trains s'y arrêtent encore deux fois par jour. "
+    "La petite gare n'a plus de guichet depuis l'hiver dernier, mais les trains s'y arrêtent encore deux fois par "
+    "jour. "
     "On achète son billet à l'épicerie d'en face, où Mme Perrin connaît tous les horaires par cœur. "
     "« Le train de 7 h 12 est toujours en retard », dit-elle. Personne ne s'en plaint : c'est l'heure du café."
 )
@@ -56,7 +57,10 @@ CHINESE = (
     "老磨坊旁边的小路沿着河走了两英里。春天的时候，下半段会被水淹没；你需要靴子。没有人修过第二道门，所以请把它抬起来！"
 )
 THAI = "ทางเดินไปโรงสีเก่าเลียบแม่น้ำประมาณสองไมล์ ในฤดูใบไม้ผลิครึ่งล่างจะมีน้ำท่วม คุณต้องใส่รองเท้าบูท"
-RUSSIAN = "Дорога к старой мельнице идёт вдоль реки около двух миль. Весной нижняя часть затоплена; нужны сапоги! Кто починит калитку?"
+RUSSIAN = (
+    "Дорога к старой мельнице идёт вдоль реки около двух миль. "
+    "Весной нижняя часть затоплена; нужны сапоги! Кто починит калитку?"
+)
 NUMBERS = "\n".join(f"Row {k}: {k * 37 % 101} {k * 11 % 17}.{k % 10} {k * k}" for k in range(1, 40))
 LISTS = "\n".join(f"- item number {k} of the list that we have" for k in range(30))
 POEM = "\n".join(
@@ -75,7 +79,8 @@ CITED = (
     "History[edit]\n"
     "Its owner, a Mr. Adams, is said to have lost it in a game of cards.[citation needed] That story is not older than "
     "1900. The records[12] show a sale, and the price was that of the land.\n"
-    "The wheel turned until 1931. The race is dry today, but the sluice can be seen from the road. Visitors are welcome."
+    "The wheel turned until 1931. The race is dry today, but the sluice can be seen from the road. "
+    "Visitors are welcome."
 )
 POLICY_LINE = "By reading on you accept our privacy policy and the terms of use of this site."
 SCRIPT_LINE = "Please enable JavaScript to see the map of the area."

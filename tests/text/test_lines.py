@@ -9,9 +9,15 @@ from hypothesis import strategies as st
 
 from pipeline.text.lines import apply_spans, keep_spans
 
+# fmt: off
 PIECES = st.sampled_from(
-    ["a ", "words of text ", "\n", "\r\n", "\r", " \n", "[1]", "[", "]", "[edit]", "[citation needed]", "[٣]", "1", "javascript", "JavaScript ", "java", "script", "use cookies", "Privacy Policy", "{", "lorem ipsum", "\t", "\u3000", "é", "中", "x" * 999, " y", "\u00a0", "İ"]
-)  # fmt: skip
+    [
+        "a ", "words of text ", "\n", "\r\n", "\r", " \n", "[1]", "[", "]", "[edit]", "[citation needed]",
+        "[٣]", "1", "javascript", "JavaScript ", "java", "script", "use cookies", "Privacy Policy", "{",
+        "lorem ipsum", "\t", "\u3000", "é", "中", "x" * 999, " y", "\u00a0", "İ",
+    ]
+)
+# fmt: on
 TEXTS = st.one_of(st.lists(PIECES, max_size=30).map("".join), st.text(max_size=60))
 # The sentence count needs spaCy; the kept lines do not depend on it.
 FILTER = C4QualityFilter(filter_no_terminal_punct=False, min_num_sentences=-1)

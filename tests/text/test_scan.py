@@ -18,9 +18,14 @@ from pipeline.text.lines import apply_spans, keep_spans
 from pipeline.text.scan import COLUMNS, measure_kept, measure_texts
 from pipeline.text.scan_words import split_words
 
+# fmt: off
 PIECES = st.sampled_from(
-    ["the ", "of", " and", "\n", "\n\n", "\r\n", "...", "…", "- x", "• ", "#", "{", "Lorem IPSUM", "a b a b ", ".", "!", " ", "é", "中文", "ไทย", "\u2028", "word", "😀", "\x1c", "。"]
-)  # fmt: skip
+    [
+        "the ", "of", " and", "\n", "\n\n", "\r\n", "...", "…", "- x", "• ", "#", "{", "Lorem IPSUM",
+        "a b a b ", ".", "!", " ", "é", "中文", "ไทย", "\u2028", "word", "😀", "\x1c", "。",
+    ]
+)
+# fmt: on
 TEXTS = st.one_of(st.lists(PIECES, max_size=40).map("".join), st.text(max_size=60))
 
 
