@@ -28,7 +28,7 @@ def exact_hash(texts: pa.LargeStringArray) -> pa.FixedSizeBinaryArray:
     """BLAKE2b (RFC 7693) with a 128-bit digest of the UTF-8 bytes of each text.
 
     A cryptographic hash, so that nobody can write two pages that count as copies of each other; at 128 bits a chance
-    collision among 10**12 documents has probability 1.5e-15. One call of hashlib a document: over 500 MB/s on one core.
+    collision among 10**12 documents has probability 1.5e-15. One call of hashlib a document.
 
     Returns:
         FixedSizeBinary(16), as long as `texts`.

@@ -6,7 +6,7 @@ The rule as a whole is in `scan_words.py`.
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,22 +21,23 @@ STOP_WORDS: Final = ("the", "be", "to", "of", "and", "that", "have", "with")
 TABLE_SIZE: Final = 4096
 
 
-class EnglishTables(NamedTuple):
-    """Arrays for the kernels; hashes are those of `hash_points`, the tables are open-addressed with linear probing."""
-
-    fixed: npt.NDArray[np.uint64]
-    """Hashes of chunks that have a set division, such as "don't"; length 4096."""
-    parts: npt.NDArray[np.uint32]
-    """The lengths of a chunk's parts in characters, in bytes from the lowest up; length 4096."""
-    units: npt.NDArray[np.uint64]
-    """Hashes of units and currency signs that are cut off after a digit; length 4096."""
-    stop_words: npt.NDArray[np.uint64]
-    """Hashes of STOP_WORDS, in order."""
-    sizes: npt.NDArray[np.uint32]
-    """Which lengths fixed chunks have (bit k: k characters), by first character [0] and last [1]; shape (2, 128), the
-    last place standing for all characters from U+007F on."""
-    longest_unit: npt.NDArray[np.int64]
-    """Characters of the longest unit; length 1."""
+English = npt.NDArray[np.uint64]
+"""The fixed tables as the rows of one array of shape (5, TABLE_SIZE): a kernel that takes a tuple of arrays would count
+references to each of them at every call. Hashes are those of `hash_points`, tables of them are open-addressed."""
+FIXED: Final = 0
+"""Row: hashes of chunks that have a set division, such as "don't"."""
+PARTS: Final = 1
+"""Row: for each slot of FIXED the lengths of the chunk's parts in characters, in bytes from the lowest up."""
+UNITS: Final = 2
+"""Row: hashes of units and currency signs that are cut off after a digit."""
+SIZES: Final = 3
+"""Row: at k, and at OTHER_END + k, which lengths fixed chunks have (bit n: n characters) that begin, and that end, with
+character k; k = 127 stands for all characters from U+007F on."""
+OTHER_END: Final = 128
+STOPS: Final = 4
+"""Row: hashes of STOP_WORDS, in order, from the start."""
+MAX_UNIT: Final = 8
+"""Characters of a unit at most."""
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -69,31 +70,34 @@ def find_slot(table: npt.NDArray[np.uint64], key: np.uint64) -> int:
     return int(slot)
 
 
+@njit(cache=True, nogil=True)
+def find_english(english: English, row: int, key: np.uint64) -> int:
+    """The slot of `key` in a row of hashes, or the empty slot where it belongs."""
+    mask = TABLE_SIZE - 1
+    slot = np.int64(key & np.uint64(mask))
+    while english[row, slot] != EMPTY and english[row, slot] != key:
+        slot = (slot + 1) & mask
+    return int(slot)
+
+
 def _hash(text: str) -> np.uint64:
     points = np.array([ord(char) for char in text], np.int32)
     return np.uint64(hash_points(points, 0, len(points)))
 
 
 @cache
-def english_tables() -> EnglishTables:
-    """The tables, read once per process from `english.json`."""
+def english_tables() -> English:
+    """The tables, read once per process from `english.json`; read-only."""
     stored = json.loads(files("pipeline.text").joinpath("english.json").read_text("utf-8"))
-    fixed = np.zeros(TABLE_SIZE, np.uint64)
-    parts = np.zeros(TABLE_SIZE, np.uint32)
-    for text, pieces in stored["fixed"].items():
-        slot = find_slot(fixed, _hash(text))
-        fixed[slot] = _hash(text)
-        parts[slot] = sum(len(piece) << 8 * i for i, piece in enumerate(pieces))
-    sizes = np.zeros((2, 128), np.uint32)
-    for text in stored["fixed"]:
-        for row, char in enumerate((text[0], text[-1])):
-            sizes[row, min(ord(char), 127)] |= 1 << len(text)
-    units = np.zeros(TABLE_SIZE, np.uint64)
+    english = np.zeros((5, TABLE_SIZE), np.uint64)
+    for text, parts in stored["fixed"].items():
+        slot = find_english(english, FIXED, _hash(text))
+        english[FIXED, slot] = _hash(text)
+        english[PARTS, slot] = sum(len(part) << 8 * i for i, part in enumerate(parts))
+        for place in (min(ord(text[0]), 127), OTHER_END + min(ord(text[-1]), 127)):
+            english[SIZES, place] |= np.uint64(1 << len(text))
     for text in stored["after_digit"]:
-        units[find_slot(units, _hash(text))] = _hash(text)
-    stop_words = np.array([_hash(word) for word in STOP_WORDS], np.uint64)
-    longest_unit = np.array([max(map(len, stored["after_digit"]))], np.int64)
-    tables = EnglishTables(fixed, parts, units, stop_words, sizes, longest_unit)
-    for table in tables:
-        table.setflags(write=False)
-    return tables
+        english[UNITS, find_english(english, UNITS, _hash(text))] = _hash(text)
+    english[STOPS, : len(STOP_WORDS)] = [_hash(word) for word in STOP_WORDS]
+    english.setflags(write=False)
+    return english

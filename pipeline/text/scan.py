@@ -16,7 +16,7 @@ from pipeline.text.characters import (
     TERMINAL,
     character_tables,
 )
-from pipeline.text.english import EnglishTables, english_tables, hash_points
+from pipeline.text.english import STOP_WORDS, STOPS, English, english_tables, hash_points
 from pipeline.text.lines import apply_spans
 from pipeline.text.scan_lines import LINE_COLUMNS, LOREM_IPSUM, scan_lines
 from pipeline.text.scan_ngrams import DUPLICATE_SIZES, TOP_SIZES, scan_ngrams
@@ -65,7 +65,7 @@ def _decode_text(data: npt.NDArray[np.uint8], start: int, end: int, table: Flags
 
 @njit(cache=True, nogil=True)
 def _count_words(
-    points: Points, flags: Flags, starts: Points, ends: Points, n_words: int, stops: npt.NDArray[np.uint64], row: Row
+    points: Points, flags: Flags, starts: Points, ends: Points, n_words: int, english: English, row: Row
 ) -> None:
     """Write the values of WORD_COLUMNS.
 
@@ -91,8 +91,8 @@ def _count_words(
             n_chars += end - start
         if 2 <= end - start <= 4:
             key = hash_points(points, start, end)
-            for k in range(len(stops)):
-                if stops[k] == key:
+            for k in range(len(STOP_WORDS)):
+                if english[STOPS, k] == key:
                     found |= 1 << k
         terminal = end - start == 1 and flags[start] & TERMINAL != 0
         if not open_line or (closed and not every & PUNCTUATION and not terminal):
@@ -113,7 +113,7 @@ def _scan(
     data: npt.NDArray[np.uint8],
     offsets: npt.NDArray[np.int64],
     table: Flags,
-    english: EnglishTables,
+    english: English,
     lorem_ipsum: Points,
     out: npt.NDArray[np.float64],
 ) -> None:
@@ -132,7 +132,7 @@ def _scan(
         n = _decode_text(data, offsets[i], offsets[i + 1], table, points, flags)
         scan_lines(points, flags, n, row[:_WORDS], lorem_ipsum)
         n_words = split_words(points, flags, n, english, starts, ends, stack)
-        _count_words(points, flags, starts, ends, n_words, english.stop_words, row[_WORDS:_RATIOS])
+        _count_words(points, flags, starts, ends, n_words, english, row[_WORDS:_RATIOS])
         row[_RATIOS:] = 0.0
         if n_words == 0:
             continue

@@ -16,178 +16,27 @@ from numba import njit
 
 from pipeline.text.characters import (
     ALPHA,
-    ALPHA_LOWER,
-    ALPHA_UPPER,
-    BEFORE_STOP,
     ICON,
     IDEOGRAPH,
     KANA,
     MARK,
     NUMBER,
     PLAIN,
-    PREFIX,
-    QUOTE,
     SPACE,
     SUFFIX,
     SYLLABLE_START,
     UNSPACED,
 )
-from pipeline.text.english import EMPTY, EnglishTables, find_slot, hash_points
+from pipeline.text.english import PARTS, English
+from pipeline.text.scan_marks import fixed_slot, infix_length, prefix_length, suffix_length
 from pipeline.text.scan_urls import is_url
 
 Points = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.uint32]
 Ends = npt.NDArray[np.int32]
 
-STOP: Final = ord(".")
-ELLIPSIS: Final = ord("…")
-PLUS: Final = ord("+")
-HYPHEN: Final = ord("-")
-DOLLAR: Final = ord("$")
-DEGREE: Final = ord("°")
-EM_DASH: Final = ord("—")
-EN_DASH: Final = ord("–")
-TILDE: Final = ord("~")
-COMMA: Final = ord(",")
-ZERO: Final = ord("0")
-NINE: Final = ord("9")
 KATAKANA: Final = 0x30A0
 LONG_VOWEL: Final = 0x30FC
-BETWEEN_NUMBERS: Final = tuple(map(ord, "+-*^"))
-JOINING: Final = (HYPHEN, EN_DASH, EM_DASH, TILDE)
-AFTER_ALPHANUMERIC: Final = tuple(map(ord, ":<>=/"))
-APOSTROPHES: Final = tuple(map(ord, "'’"))
-
-
-@njit(cache=True, nogil=True)
-def _is_digit(point: int) -> bool:
-    return ZERO <= point <= NINE
-
-
-@njit(cache=True, nogil=True)
-def _stops(points: Points, start: int, end: int) -> int:
-    """The number of full stops in a row from `start` on."""
-    i = start
-    while i < end and points[i] == STOP:
-        i += 1
-    return i - start
-
-
-@njit(cache=True, nogil=True)
-def _fixed_slot(points: Points, start: int, end: int, english: EnglishTables) -> int:
-    """The slot of a chunk with a set division, or -1."""
-    size = end - start
-    if size <= 0 or size >= 32:
-        return -1
-    begins, closes = english.sizes[0, min(points[start], 127)], english.sizes[1, min(points[end - 1], 127)]
-    if not (begins & closes) >> size & 1:
-        return -1
-    slot = find_slot(english.fixed, hash_points(points, start, end))
-    return slot if english.fixed[slot] != EMPTY else -1
-
-
-@njit(cache=True, nogil=True)
-def _prefix_length(points: Points, flags: Flags, start: int, end: int) -> int:
-    """Characters that are cut off the front."""
-    if flags[start] & PREFIX:
-        return 1
-    first = points[start]
-    if first == PLUS and not (start + 1 < end and _is_digit(points[start + 1])):
-        return 1
-    if first == STOP:
-        run = _stops(points, start, end)
-        return run if run > 1 else 0
-    if (first == ord("A") or first == ord("C")) and start + 1 < end and points[start + 1] == DOLLAR:
-        return 2
-    if first == ord("U") and start + 2 < end and points[start + 1] == ord("S") and points[start + 2] == DOLLAR:
-        return 3
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def _final_stop(points: Points, flags: Flags, start: int, end: int) -> int:
-    """Characters that are cut off an end that is a full stop."""
-    run = 1
-    while end - run > start and points[end - run - 1] == STOP:
-        run += 1
-    if run > 1:
-        return run
-    if end - 2 >= start and flags[end - 2] & BEFORE_STOP:
-        return 1
-    if end - 3 >= start and flags[end - 2] & ALPHA_UPPER and flags[end - 3] & ALPHA_UPPER:
-        return 1
-    if end - 3 >= start and points[end - 3] == DEGREE and points[end - 2] < 128 and chr(points[end - 2]) in "FfCcKk":
-        return 1
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def _suffix_length(points: Points, flags: Flags, start: int, end: int, digits: bool, english: EnglishTables) -> int:
-    """Characters that are cut off the end: the longest that any rule takes. `digits`: the chunk holds some."""
-    if end <= start:
-        return 0
-    last = points[end - 1]
-    if last == STOP:
-        return _final_stop(points, flags, start, end)
-    if last == ELLIPSIS:
-        return 2 if end - 2 >= start and points[end - 2] == ELLIPSIS else 1
-    length = 1 if flags[end - 1] & SUFFIX else 0
-    if last == PLUS and end - 2 >= start and _is_digit(points[end - 2]):
-        length = 1
-    if (last == ord("s") or last == ord("S")) and end - 2 >= start and points[end - 2] in APOSTROPHES:
-        length = 2
-    for size in range(english.longest_unit[0] if digits else 0, length, -1):
-        before = end - size - 1
-        if before >= start and _is_digit(points[before]):
-            key = hash_points(points, end - size, end)
-            if english.units[find_slot(english.units, key)] != EMPTY:
-                return size
-    return length
-
-
-@njit(cache=True, nogil=True)
-def _hyphen_length(points: Points, flags: Flags, i: int, end: int) -> int:
-    """Characters of the hyphen or dash at `i` that joins a letter or digit before to a letter behind, else 0."""
-    point = points[i]
-    longest = 3 if point == HYPHEN else 2 if point == EM_DASH else 1
-    for size in range(1, longest + 1):
-        if i + size >= end:
-            return 0
-        if flags[i + size] & ALPHA:
-            return size
-        if points[i + size] != point:
-            return 0
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def _infix_length(points: Points, flags: Flags, i: int, start: int, end: int) -> int:
-    """Characters of the mark at `i` that divides the chunk there, else 0; the order of spaCy's rules."""
-    point = points[i]
-    if point == STOP:
-        run = _stops(points, i, end)
-        if run > 1:
-            return run
-        inside = i > start and i + 1 < end
-        if inside and flags[i - 1] & (ALPHA_LOWER | QUOTE) and flags[i + 1] & (ALPHA_UPPER | QUOTE):
-            return 1
-        return 0
-    if point == ELLIPSIS or flags[i] & ICON:
-        return 1
-    if i == start or i + 1 >= end:
-        return 0
-    digit = _is_digit(points[i - 1])
-    behind = points[i + 1]
-    if point in BETWEEN_NUMBERS and digit and (_is_digit(behind) or behind == HYPHEN):
-        return 1
-    alpha = flags[i - 1] & ALPHA != 0
-    if point == COMMA:
-        return 1 if alpha and flags[i + 1] & ALPHA else 0
-    if not (alpha or digit):
-        return 0
-    if point in JOINING:
-        return _hyphen_length(points, flags, i, end)
-    return 1 if point in AFTER_ALPHANUMERIC and flags[i + 1] & ALPHA else 0
 
 
 @njit(cache=True, nogil=True)
@@ -220,12 +69,13 @@ def _emit(points: Points, flags: Flags, start: int, end: int, unspaced: bool, st
 
 
 @njit(cache=True, nogil=True)
-def _emit_parts(start: int, parts: np.int64, starts: Ends, ends: Ends, n: int) -> int:
+def _emit_parts(start: int, parts: np.uint64, starts: Ends, ends: Ends, n: int) -> int:
     """Append the parts of a fixed chunk; returns the number of words."""
-    while parts:
-        starts[n], ends[n] = start, start + (parts & 255)
-        start += parts & 255
-        parts >>= 8
+    left = np.int64(parts)
+    while left:
+        starts[n], ends[n] = start, start + (left & 255)
+        start = ends[n]
+        left >>= 8
         n += 1
     return n
 
@@ -237,7 +87,7 @@ def _middle(
     """Append the words of a chunk that has no prefix or suffix and is not fixed; returns the number of words."""
     begin, i, checked = start, start, False
     while i < end:
-        size = 0 if flags[i] & (ALPHA | ICON) == ALPHA else _infix_length(points, flags, i, start, end)
+        size = 0 if flags[i] & (ALPHA | ICON) == ALPHA else infix_length(points, flags, i, start, end)
         if size == 0:
             i += 1
             continue
@@ -255,7 +105,7 @@ def _middle(
 
 
 @njit(cache=True, nogil=True)
-def _rejoin(points: Points, flags: Flags, starts: Ends, ends: Ends, first: int, n: int, english: EnglishTables) -> int:
+def _rejoin(points: Points, flags: Flags, starts: Ends, ends: Ends, first: int, n: int, english: English) -> int:
     """Join neighbours among the words `first` to `n` of a chunk that make up a fixed chunk of one part, such as `):`.
 
     Only pairs whose second word begins with a mark are looked at. Returns the number of words.
@@ -265,8 +115,8 @@ def _rejoin(points: Points, flags: Flags, starts: Ends, ends: Ends, first: int, 
         starts[to], ends[to] = starts[i], ends[i]
         i += 1
         if i < n and not flags[starts[i]] & ALPHA:
-            slot = _fixed_slot(points, starts[to], ends[i], english)
-            if slot >= 0 and english.parts[slot] < 256:
+            slot = fixed_slot(points, starts[to], ends[i], english)
+            if slot >= 0 and english[PARTS, slot] < 256:
                 ends[to] = ends[i]
                 i += 1
         to += 1
@@ -280,7 +130,7 @@ def _split_chunk(
     a: int,
     b: int,
     seen: np.uint32,
-    english: EnglishTables,
+    english: English,
     starts: Ends,
     ends: Ends,
     stack: Ends,
@@ -289,19 +139,19 @@ def _split_chunk(
     """Append the words of the chunk `points[a:b]`; `seen`: all its flags. Returns the number of words."""
     before, held = n, 0
     digits, unspaced = seen & NUMBER != 0, seen & (IDEOGRAPH | KANA | UNSPACED) != 0
-    slot = _fixed_slot(points, a, b, english)
+    slot = fixed_slot(points, a, b, english)
     while slot < 0 and a < b:
-        front = _prefix_length(points, flags, a, b)
+        front = prefix_length(points, flags, a, b)
         if front:
-            slot = _fixed_slot(points, a + front, b, english)
+            slot = fixed_slot(points, a + front, b, english)
             if slot >= 0:
                 starts[n], ends[n] = a, a + front
                 n += 1
                 a += front
                 break
-        back = _suffix_length(points, flags, a + front, b, digits, english)
+        back = suffix_length(points, flags, a + front, b, digits, english)
         if back:
-            slot = _fixed_slot(points, a, b - back, english)
+            slot = fixed_slot(points, a, b - back, english)
             stack[held] = b
             held += 1
             if slot >= 0:
@@ -314,9 +164,9 @@ def _split_chunk(
             n += 1
         a, b = a + front, b - back
         if front and back:
-            slot = _fixed_slot(points, a, b, english)
+            slot = fixed_slot(points, a, b, english)
     if slot >= 0:
-        n = _emit_parts(a, np.int64(english.parts[slot]), starts, ends, n)
+        n = _emit_parts(a, english[PARTS, slot], starts, ends, n)
     elif a < b:
         n = _middle(points, flags, a, b, unspaced, starts, ends, n)
     while held:
@@ -329,7 +179,7 @@ def _split_chunk(
 
 @njit(cache=True, nogil=True)
 def split_words(
-    points: Points, flags: Flags, n_points: int, english: EnglishTables, starts: Ends, ends: Ends, stack: Ends
+    points: Points, flags: Flags, n_points: int, english: English, starts: Ends, ends: Ends, stack: Ends
 ) -> int:
     """Divide `points[:n_points]` into words.
 
@@ -357,9 +207,9 @@ def split_words(
         if not plain:
             n = _split_chunk(points, flags, start, i, seen, english, starts, ends, stack, n)
             continue
-        slot = _fixed_slot(points, start, i, english)
+        slot = fixed_slot(points, start, i, english)
         if slot >= 0:
-            n = _emit_parts(start, np.int64(english.parts[slot]), starts, ends, n)
+            n = _emit_parts(start, english[PARTS, slot], starts, ends, n)
         else:
             starts[n], ends[n] = start, i
             n += 1

@@ -83,6 +83,18 @@ def test_cuts_of_any_archive_add_up(
     assert list(read_in_cuts(path, [int(cut * len(raw)) for cut in cuts])) == expected
 
 
+@pytest.mark.parametrize("at", [0, 5, 100, 200, -1])
+def test_a_damaged_member_is_cut_anywhere(tmp_path: Path, at: int) -> None:
+    stored = [bytearray(gzip.compress(warc_record(http(), url=f"http://a.example/{i}"))) for i in range(6)]
+    stored[2][at] ^= 0x10
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(b"".join(stored))
+    expected = list(read_warc(whole(path)))
+    assert sum(not record.fate for record in expected) >= 5
+    for cut in range(1, path.stat().st_size, 3):
+        assert list(read_in_cuts(path, [cut])) == expected
+
+
 @pytest.fixture(scope="module")
 def archive_in_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A crawled archive of 3 MB, more than a reader looks back, lies inside one record, which its writer did not
@@ -126,7 +138,7 @@ def test_a_flipped_byte_costs_one_record(tmp_path: Path, packed: bool) -> None:
 def test_a_wrong_length_hides_no_record(tmp_path: Path) -> None:
     records = pages(10, 6)
     length = records[4].partition(b"Content-Length: ")[2].partition(b"\r")[0]
-    for wrong in (b"1", length + b"0", b"9" * 18, b"-5", b"", b"9" * 400):
+    for wrong in (b"1", b"%d" % (int(length) + 3000), length + b"0", b"9" * 18, b"-5", b"", b"9" * 400):
         records[4] = records[4].replace(b"Content-Length: " + length, b"Content-Length: " + wrong)
         length = wrong
         for name, raw in (("a.warc", b"".join(records)), ("a.warc.gz", by_record([b"".join(records)]))):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sentencepiece
+import torch
 
 from pipeline import packing, shards
 from pipeline.config import load
@@ -93,9 +94,7 @@ def write_cell(
     path.parent.mkdir(parents=True, exist_ok=True)
     shards.write_shard(path, [block], shards.ShardMeta(cell, split, SEQ_LEN, words.pad_id))
     n_tokens = int(block[2].sum())
-    file = DataFile(
-        str(path.relative_to(folder)), "shard", "", path.stat().st_size, n_rows, cell, cell, split, n_tokens
-    )
+    file = DataFile(str(path.relative_to(folder)), "shard", "", path.stat().st_size, n_rows, cell, cell, split)
     n_bytes = sum(len(text.encode()) for text in documents)
     return file, CellTotals(cell, split, n_rows, n_tokens, len(documents), n_bytes)
 
@@ -119,7 +118,7 @@ def write_version(folder: Path) -> None:
     }
     manifest = Manifest(
         name="docstrings",
-        sources=[],
+        sources=list(MODULES),
         recipe={},
         libraries={},
         assets={},
@@ -133,6 +132,12 @@ def write_version(folder: Path) -> None:
         mixture=mixture,
     )
     (folder / "manifest.json").write_bytes(manifest.to_bytes())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Models this small are slower with more."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -181,7 +186,7 @@ def start(version: Path, config_file: Path, tmp_path: Path) -> Callable[..., sub
         return subprocess.Popen(
             [*command, "--output", str(tmp_path / output), *arguments],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

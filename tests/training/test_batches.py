@@ -98,14 +98,14 @@ def test_a_context_that_does_not_fit(version: Path) -> None:
 def test_a_token_outside_of_the_vocabulary(version: Path) -> None:
     dataset = Dataset(version)
     dataset.vocab_size = 10
-    with pytest.raises(TrainingError, match="vocabulary 10.*damaged"):
+    with pytest.raises(TrainingError, match=r"vocabulary 10.*damaged"):
         Batches(dataset, seed=0, context=64).at(0, 4)
 
 
 def test_missing_shards(version: Path, other_version: Path) -> None:
     (other_version / "shards").unlink()
     with pytest.raises(
-        TrainingError, match="2 of 2 train shards are missing, the first is shards/train/net-00000.arrow"
+        TrainingError, match=r"2 of 2 train shards are missing, the first is shards/train/net-00000.arrow"
     ):
         Dataset(other_version)
 

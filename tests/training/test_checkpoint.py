@@ -102,7 +102,7 @@ def test_another_configuration_is_an_error_that_says_what_differs(make_config: M
 
 def test_another_version_is_an_error(make_config: Make, other_version: Path) -> None:
     stepped(make_config(), 1).save()
-    with pytest.raises(TrainingError, match="version: '[0-9a-f]{16}' here, '[0-9a-f]{16}' in the checkpoint"):
+    with pytest.raises(TrainingError, match=r"version: '[0-9a-f]{16}' here, '[0-9a-f]{16}' in the checkpoint"):
         train(make_config().model_copy(update={"data": other_version}))
 
 

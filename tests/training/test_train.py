@@ -66,6 +66,8 @@ def test_a_killed_run_goes_on_bit_for_bit(make_config: Make, start: Start, capsy
     assert train(killed) == 0
     assert re.search(r"Going on from .*, step (3|6|9)\.", capsys.readouterr().out)
     assert final_bytes(whole) == final_bytes(killed)
+    state = checkpoint.read_state(checkpoint.found(killed.output)[0])
+    assert state["position"] == 12 * 4 and state["n_updates"] == 12
     losses = [
         [(m["step"], m.get("loss")) for m in report.read_metrics(c.output / "metrics.jsonl")] for c in (whole, killed)
     ]
