@@ -17,7 +17,7 @@ class CountsError(Exception):
 
 
 def joined_counts(part: Part, store: PartStore) -> tuple[manifest.Counts, dict[str, Any], list[dict[str, Any]]]:
-    """Counts, histograms and input digests of all Parts. Integers add up in any order, so any cutting gives the same."""
+    """Counts, histograms and input digests of all Parts, summed; integers add up to the same in any order."""
     counts = manifest.Counts(store.marker("cluster", part.work["cluster"]).counts)
     inputs: list[dict[str, Any]] = []
     for row in part.work["rows"]:

@@ -1,6 +1,7 @@
 """The `pipeline` command: arguments and output only."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from pipeline.assets import AssetError
 from pipeline.config import ConfigError, locate
 from pipeline.files import DamagedError, PartStore
-from pipeline.manifest import ManifestError, load_manifest
+from pipeline.manifest import ManifestError, load_manifest, total
 from pipeline.mixture import remarks
 from pipeline.plan import Part, Plan, make_plan
 from pipeline.recipe import Recipe, load_recipe
@@ -108,7 +111,7 @@ def run(
         else:
             version = _run(recipe, plan, dataset_url, engine, workers, slurm or [], verbose)
         if store.dataset.is_local:
-            _summary(Path(store.dataset.root), version, recipe_path)
+            _summary(_relative(Path(store.dataset.root)), version)
         else:
             _say(f"version {version} in {dataset_url}/{version}")
 
@@ -134,30 +137,35 @@ def _run(
     return report.version
 
 
-def _summary(dataset: Path, version: str, recipe_path: Path) -> None:
+def _relative(path: Path) -> Path:
+    """The path from here, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _summary(dataset: Path, version: str) -> None:
     """The funnel, the mix and the next step, from the version's manifest."""
     described = load_manifest(dataset / version)
     counts = described.counts
-    _say()
-    _say(
-        f"{'source':<12} {'records':>9} {'extracted':>9} {'dropped':>9} {'kept':>9} {'tokens':>12} {'share':>7} {'epochs':>7}"
-    )
+    table = Table("source", box=None, pad_edge=False)
+    for heading in ("records", "extracted", "dropped", "kept", "tokens read", "share", "epochs"):
+        table.add_column(heading, justify="right")
     planned = {row.cell: row for row in described.mixture}
     for name in described.sources:
         row = planned.get(name)
-        dropped = sum(counts.get("dropped", {}).get(name, {}).values())
-        mix = f"{row.tokens:>12,} {row.share:>7.1%} {row.epochs:>7.2f}" if row else f"{0:>12,} {0:>7.1%} {0:>7.2f}"
-        numbers = (counts.get(key, {}).get(name, 0) for key in ("records", "extracted"))
-        kept = counts.get("documents", {}).get(name, 0)
-        _say(f"{name:<12} " + " ".join(f"{n:>9,}" for n in numbers) + f" {dropped:>9,} {kept:>9,} {mix}")
+        numbers = [total(counts.get(key, {}).get(name, 0)) for key in ("records", "extracted", "dropped", "documents")]
+        mix = [f"{row.tokens:,}", f"{row.share:.1%}", f"{row.epochs:.2f}"] if row else ["0", "0.0%", "0.00"]
+        table.add_row(name, *(f"{n:,}" for n in numbers), *mix)
+    _say()
+    Console(width=max(80, shutil.get_terminal_size().columns)).print(table)
     _say()
     for remark in remarks(described.mixture):
         _say(remark)
+    _say()
     _say(f"version  {version}")
     _say(f"data     {dataset / version}")
     _say(f"card     {dataset / version / 'card.md'}")
     _say()
-    _say("Next: read the card, then train on the shards:")
+    _say("Next: read the card, then train on the shards (extra: pip install 'gristmill[train]'):")
     _say(f"  pipeline train recipes/train/tiny.yaml --data {dataset / version}")
 
 

@@ -1,8 +1,8 @@
 """Folders on a disk or an fsspec store, and the atomic commit of a Part.
 
-Arrow is imported where it is used, since a look at what is done already must stay quick. A file appears under its final name only when all of its bytes are safe: on a disk it is written aside, fsynced and
+A file appears under its final name only when all of its bytes are safe: on a disk it is written aside, fsynced and
 renamed; on a store without rename it is written to local disk and put as one object. A Part is done when its marker,
-which is written last, exists.
+which is written last, exists. Arrow is imported where it is used, since a look at what is done already must stay quick.
 """
 
 import hashlib

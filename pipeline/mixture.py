@@ -121,7 +121,8 @@ def _shares(train: Sequence[CellTotals], options: MixtureOptions) -> dict[str, F
         if options.weights.get(cell.cell, 0) > 0 and cell.tokens == 0:
             raise MixtureError(
                 f"mixture.weights gives {cell.cell!r} a weight of {options.weights[cell.cell]:g}, but it has no "
-                "training rows: no document of it survived. Take it out of the weights, or loosen the Limits that dropped it"
+                "training rows: no document of it survived. Take it out of the weights, or loosen the Limits that "
+                "dropped it"
             )
     weights = {c.cell: Fraction(options.weights.get(c.cell, 0)) for c in train}
     total_weight = sum(weights.values())

@@ -52,7 +52,13 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec(
             "measure",
             1,
-            ("pipeline.text.scan", "pipeline.text.lines", "pipeline.steps.language", "pipeline.dedup.signatures"),
+            (
+                "pipeline.text.scan",
+                "pipeline.text.lines",
+                "pipeline.text.shingles",
+                "pipeline.steps.language",
+                "pipeline.dedup.signatures",
+            ),
             ("fasttext-numpy2-wheel", "numpy", "pyarrow"),
             ("lid.176",),
         ),

@@ -39,7 +39,7 @@ from pipeline.steps.pii import Scrubber
 from pipeline.steps.presets import expand
 from pipeline.steps.url import UrlRules
 from pipeline.text.lines import apply_spans, keep_spans
-from pipeline.text.scan import measure_texts
+from pipeline.text.scan import measure_kept, measure_texts
 from pipeline.text.shingles import shingle_hashes
 from pipeline.text.words import count_words, merge_counts
 from pipeline.tokenizer import vocab
@@ -49,7 +49,7 @@ from pipeline.tokenizer.train import train
 BATCH_DOCUMENTS = 2048  # documents measured at a time; bounds memory, changes no byte
 
 
-# -- 1. Extract: record -> URL rules -> encoding -> main text ---------------------------------------------------------
+# -- 1. Extract: record -> URL rules -> encoding -> main text ----------------------------------------------------------
 
 
 def extract(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
@@ -62,7 +62,7 @@ def extract(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
         for fields in part.work["slices"]:
             piece = Slice(**fields)
             source = recipe.sources[piece.source]
-            for record in read(source, piece):
+            for record in read(source, piece, recipe.extract.max_page_bytes):
                 _to_document(record, rules, extractor)
                 key = document_id(piece.source, record.path, record.offset)
                 where = (key, piece.source, record.path, record.offset, record.url)
@@ -143,10 +143,11 @@ def _measure_batch(recipe: Recipe, documents: pa.Table) -> pa.Table:
         "language": labels,
         "language_score": scores,
     }
-    columns |= measure_texts(texts)
+    measured = measure_texts(texts)
+    columns |= measured
     spans = _kept_spans(recipe, texts, documents["source"], labels)
     kept = apply_spans(texts, spans)
-    columns |= {f"kept_{name}": values for name, values in measure_texts(kept).items()}
+    columns |= {f"kept_{name}": values for name, values in measure_kept(texts, spans, measured).items()}
     columns["kept_spans"] = spans
     columns["exact"] = exact_hash(kept)
     if recipe.dedup.near:
@@ -176,7 +177,7 @@ def _kept_spans(recipe: Recipe, texts: pa.LargeStringArray, sources: pa.ChunkedA
     return pa.array(merged, type=pa.list_(pa.int64()))
 
 
-# -- 3. Judge: Limits over columns -> drop reason ------------------------------------------------------------------------
+# -- 3. Judge: Limits over columns -> drop reason ----------------------------------------------------------------------
 
 
 def judge(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
@@ -197,7 +198,7 @@ def judge(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None
     out.write_table("decisions.parquet", decisions)
 
 
-# -- 4. Match and Cluster: passing documents only -------------------------------------------------------------------------
+# -- 4. Match and Cluster: passing documents only ----------------------------------------------------------------------
 
 
 def match(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
@@ -214,7 +215,8 @@ def match(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None
 
 
 def cluster(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
-    """Read all edges; write, for each Extract Part, `clusters-<index>.parquet`: its documents in clusters of two or more."""
+    """Read all edges; write `clusters-<index>.parquet` for each Extract Part: its documents in clusters of two or
+    more."""
     ranks = {name: rank for rank, name in enumerate(recipe.sources)}
     tables = []
     for index, row in enumerate(part.work["rows"]):
@@ -255,7 +257,7 @@ def _passing(store: PartStore, row: Mapping[str, str], columns: list[str]) -> pa
     return table.filter(pc.equal(decisions["drop_reason"], ""))
 
 
-# -- 5. Select: decisions applied, personal data replaced -----------------------------------------------------------------
+# -- 5. Select: decisions applied, personal data replaced --------------------------------------------------------------
 
 
 def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
@@ -336,7 +338,7 @@ def _host(url: str) -> str:
         return ""
 
 
-# -- 6. Tokenizer: word counts of the clean text -> BPE -------------------------------------------------------------------
+# -- 6. Tokenizer: word counts of the clean text -> BPE ----------------------------------------------------------------
 
 
 def tokenizer(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
@@ -357,7 +359,7 @@ def _write_bytes(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-# -- 7. Pack: encode, split by cluster, pack by Cell ----------------------------------------------------------------------
+# -- 7. Pack: encode, split by cluster, pack by Cell -------------------------------------------------------------------
 
 
 def pack(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
@@ -406,7 +408,8 @@ def _write_shard(blocks: Iterator[packing.Sequences], meta: shards.ShardMeta, pa
 
 
 def _is_held_out(clusters: pa.ChunkedArray, seed: int, share: float) -> npt.NDArray[np.bool_]:
-    """Whether a document goes to validation (bool, one a document): a hash of (seed, cluster id), so that near copies stay on one side."""
+    """Whether each document goes to validation, bool [n]: by a hash of (seed, cluster id), so that near copies stay on
+    one side."""
     salt = hashlib.blake2b(seed.to_bytes(8, "little"), digest_size=16, person=b"validation").digest()
     draws = [
         int.from_bytes(hashlib.blake2b(c, digest_size=8, key=salt).digest(), "little") for c in clusters.to_pylist()
@@ -414,7 +417,7 @@ def _is_held_out(clusters: pa.ChunkedArray, seed: int, share: float) -> npt.NDAr
     return np.array(draws, dtype=np.uint64) < np.uint64(int(share * 2**64))
 
 
-# -- 8. Describe: manifests -> a version -----------------------------------------------------------------------------------
+# -- 8. Describe: manifests -> a version -------------------------------------------------------------------------------
 
 
 def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
@@ -444,7 +447,7 @@ def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> N
     out.facts["version"] = described.version
 
 
-# -- Helpers of several stages ------------------------------------------------------------------------------------------
+# -- Helpers of several stages -----------------------------------------------------------------------------------------
 
 
 def _check_same_ids(a: pa.Table, b: pa.Table) -> None:

@@ -21,7 +21,8 @@ HEAD = """\
 A recipe is a YAML file that says all that decides a dataset's bytes. This page is generated from the models that check
 a recipe; `recipes/commoncrawl.yaml` is a commented example.
 
-- Scalars follow YAML 1.2: `no` and `on` are words, `1e-3` is a number. Anchors, aliases, tags and duplicate keys are refused.
+- Scalars follow YAML 1.2: `no` and `on` are words, `1e-3` is a number. Anchors, aliases, tags and duplicate keys are
+  refused.
 - `--set a.b=c` replaces one value on the command line, under the same checks; `steps.0.min=100` reaches into a list.
 - A wrong recipe is refused before any work, with file, line, key path, what was found and what is allowed.
 
@@ -105,9 +106,8 @@ def page() -> str:
             continue
         values = ["" if v is None else f"{v:g}" for v in (step.min, step.max)]
         allowed = ", ".join(step.one_of or ())
-        rows.append(
-            f"| `{step.name}` | `{step.measure}` | {values[0]} | {values[1]} | {allowed} | {'yes' if step.exclusive else ''} |"
-        )
+        outside = "yes" if step.exclusive else ""
+        rows.append(f"| `{step.name}` | `{step.measure}` | {values[0]} | {values[1]} | {allowed} | {outside} |")
     parts.append("\n".join(rows) + "\n")
     parts.append("## Measures\n\nNames with `kept_` in front are taken on the lines that line rules keep.\n")
     rows = ["| measure | unit | meaning | source |", "|---|---|---|---|"]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-SUBJECTS = "the river,a teacher,our neighbour,the old engine,her garden,the committee,a traveller,the northern wind".split(",")
-VERBS = "carried,described,repaired,watched,forgot,measured,painted,followed,explained,crossed".split(",")
-OBJECTS = "the long bridge,a box of letters,seven small boats,the broken clock,an unusual plan,the winter road,every song".split(",")
-PLACES = "near the market,before the rain,in the quiet valley,after a week of work,along the shore,without a single word".split(",")
+SUBJECTS = ("the river", "a teacher", "our neighbour", "the old engine", "her garden", "the committee", "a traveller")
+VERBS = ("carried", "described", "repaired", "watched", "forgot", "measured", "painted", "followed", "explained")
+OBJECTS = ("the long bridge", "a box of letters", "seven boats", "the broken clock", "an unusual plan", "every song")
+PLACES = ("near the market", "before the rain", "in the valley", "after a week of work", "without a single word")
 
 
 def sentence(random_: random.Random) -> str:

@@ -55,7 +55,9 @@ def test_the_same_recipe_and_inputs_give_the_same_keys(small_recipe: Path) -> No
         ("card.contact=me", "describe"),
     ],
 )
-def test_a_changed_field_changes_its_stage_and_those_after_it_only(small_recipe: Path, override: str, first: str) -> None:
+def test_a_changed_field_changes_its_stage_and_those_after_it_only(
+    small_recipe: Path, override: str, first: str
+) -> None:
     before, after = made(small_recipe), made(small_recipe, override)
     assert changed(before, after) == set(ORDER[ORDER.index(first) :])
 
@@ -64,9 +66,7 @@ def test_another_place_of_the_same_files_gives_the_same_keys_but_describe(small_
     before = made(small_recipe)
     moved = tmp_path / "moved"
     (tmp_path / "data").rename(moved)
-    after = made(
-        small_recipe, f"sources.main.path={moved}/rows-*.jsonl", f"sources.other.path={moved}/other.jsonl"
-    )
+    after = made(small_recipe, f"sources.main.path={moved}/rows-*.jsonl", f"sources.other.path={moved}/other.jsonl")
     assert changed(before, after) == {"describe"}  # it records the recipe as written
 
 
@@ -82,7 +82,9 @@ def test_a_library_version_is_in_the_key_and_the_difference_is_told(small_recipe
     monkeypatch.setattr(plan_module.metadata, "version", lambda name: "9.9" if name == "trafilatura" else real(name))
     plan_module.library_versions.cache_clear()
     after = made(small_recipe).stages["extract"][0]
-    assert differences(before.ingredients, after.ingredients) == [f"libraries.trafilatura: {real('trafilatura')} -> 9.9"]
+    assert differences(before.ingredients, after.ingredients) == [
+        f"libraries.trafilatura: {real('trafilatura')} -> 9.9"
+    ]
     assert before.key != after.key
 
 

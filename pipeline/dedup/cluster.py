@@ -10,11 +10,11 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from pipeline.dedup.ids import hex_id, id_pairs, ids_of, one_array
 from pipeline.dedup.options import DedupOptions
 from pipeline.document import ID_TYPE
+from pipeline.kernels import njit
 
 EXACT_DUPLICATE = "exact_duplicate"
 NEAR_DUPLICATE = "near_duplicate"

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from pipeline.dedup.ids import fixed_bytes, id_pairs, ids_of, one_array
 from pipeline.document import ID_TYPE
+from pipeline.kernels import njit
 
 EDGES = pa.schema([pa.field("a", ID_TYPE, nullable=False), pa.field("b", ID_TYPE, nullable=False)])
 """One row for each member of a group except the smallest: `a` is the smallest id of the group, `b` the member."""

@@ -9,9 +9,9 @@ import hashlib
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
 from pipeline.dedup.options import DedupOptions
+from pipeline.kernels import njit
 from pipeline.text.buffers import views
 
 EXACT_HASH_BYTES = 16

@@ -151,7 +151,7 @@ def _stage_error(stage: str, missing: Sequence[Part], n_parts: int, folder: Fold
     done = f"{n_parts - len(missing)} of {n_parts} Parts of {stage} are committed and will not run again"
     if not failures:
         return RunError(
-            f"{stage}: {len(missing)} Parts were not done, first {missing[0].label}; no worker said why (killed, or out "
+            f"{stage}: {len(missing)} Parts were not done, first {missing[0].label}; no worker said why (killed, or "
             f"of memory?). Logs: {folder.url}. {done}; run the same command to go on."
         )
     first = failures[0]

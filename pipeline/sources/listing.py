@@ -20,10 +20,12 @@ TABLE_SUFFIXES = (
     ".ndjson.zst",
     ".parquet",
     ".arrow",
+    ".feather",
     ".txt",
     ".md",
+    ".markdown",
 )
-SPLITTABLE_SUFFIXES = (".warc", ".warc.gz")
+SPLITTABLE_SUFFIXES = (".warc", ".warc.gz", ".jsonl", ".ndjson", ".parquet")
 """Files whose readers find the first record at or after any byte."""
 MEGABYTE = 1_000_000
 

@@ -10,7 +10,9 @@ from pipeline.config import Options
 class SourceOptions(Options):
     """Fields that every source has."""
 
-    licence: str = Field("", description="Licence of the source's documents where a record states none; shown on the card.")
+    licence: str = Field(
+        "", description="Licence of the source's documents where a record states none; shown on the card."
+    )
     part_mb: int = Field(64, ge=1, le=4096, description="Input megabytes (10^6 bytes, as stored) read by one Part.")
 
 

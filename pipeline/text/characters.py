@@ -1,6 +1,6 @@
 """Character classes as tables over code points, for the kernels.
 
-The tables are read from `characters.json`, which `make_tables.py` generates, so that a text means the same under every
+The tables are read from `characters.json`, made by `tests/make_tables.py`, so that a text means the same under every
 Python: the interpreter's own `unicodedata` is not asked. A kernel takes the arrays as arguments (a compiled kernel in
 Numba's cache would keep an old table that it holds as a constant).
 """

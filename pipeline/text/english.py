@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from pipeline.kernels import njit
 
 HASH_BASE: Final = np.uint64(0x9E3779B97F4A7C15)
 """2**64 divided by the golden ratio, odd: the base of the polynomial hashes over code points."""

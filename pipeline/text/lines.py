@@ -5,8 +5,8 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
+from pipeline.kernels import njit
 from pipeline.text.buffers import from_buffers, views
 from pipeline.text.characters import DIGIT, LINE_BREAK, SPACE, character_tables
 from pipeline.text.utf8 import decode

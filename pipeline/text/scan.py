@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
+from pipeline.kernels import njit
 from pipeline.text.buffers import views
 from pipeline.text.characters import (
     GOPHER_SYMBOL,

@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from pipeline.kernels import njit
 from pipeline.text.characters import LINE_BREAK, SPACE, TERMINAL
 from pipeline.text.english import EMPTY, find_slot, hash_points
 from pipeline.text.scan_ngrams import table_size

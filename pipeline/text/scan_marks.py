@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from pipeline.kernels import njit
 from pipeline.text.characters import ALPHA, ALPHA_LOWER, ALPHA_UPPER, BEFORE_STOP, ICON, PREFIX, QUOTE, SUFFIX
 from pipeline.text.english import (
     EMPTY,

@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from pipeline.kernels import njit
 from pipeline.text.english import EMPTY, HASH_BASE, find_slot, mix
 
 TOP_SIZES: Final = (2, 3, 4)

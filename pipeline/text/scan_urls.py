@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from pipeline.kernels import njit
 from pipeline.text.characters import ALPHA_LOWER, DIGIT, WORD
 
 Points = npt.NDArray[np.int32]

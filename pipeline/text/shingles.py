@@ -11,8 +11,8 @@ from functools import cache
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
+from pipeline.kernels import njit
 from pipeline.text import characters as c
 from pipeline.text.buffers import views
 from pipeline.text.utf8 import decode

@@ -1,7 +1,8 @@
 """Decoding one character of UTF-8, for the kernels."""
 
 import numpy as np
-from numba import njit
+
+from pipeline.kernels import njit
 
 REPLACEMENT = np.int64(0xFFFD)
 

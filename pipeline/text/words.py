@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from numba import njit
 
+from pipeline.kernels import njit
 from pipeline.text import characters as c
 from pipeline.text.buffers import from_buffers, views
 from pipeline.text.utf8 import decode

@@ -75,7 +75,7 @@ def train(words: pa.Table, options: TokenizerOptions, seed: int) -> Trained:
     if chosen.num_rows == 0:
         raise TokenizerError(
             f"no words to train a tokenizer on: {report['distinct_words']} distinct words came in and all were left "
-            f"out ({report['left_out']}). Did any document survive? Loosen the Limits that dropped them, or give more input"
+            f"out ({report['left_out']}). Did any document survive? Loosen the Limits, or give more input"
         )
     model = _train_sentencepiece(chosen, options)
     trained = vocab.load(model)

@@ -121,7 +121,9 @@ def test_running_again_does_nothing_in_under_a_second(small_recipe: Path, cli, t
         assert again.returncode == 0 and "Nothing to do" in again.stdout
     after = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert after == before
-    heavy = "import sys, pipeline.cli; print([m for m in ('numba', 'polars', 'pyarrow', 'datatrove') if m in sys.modules])"
+    heavy = (
+        "import sys, pipeline.cli; print([m for m in ('numba', 'polars', 'pyarrow', 'datatrove') if m in sys.modules])"
+    )
     import subprocess
     import sys
 
@@ -139,7 +141,9 @@ def test_a_changed_limit_runs_no_extract_and_no_measure(small_recipe: Path, cli,
     kept = {p: p.stat().st_mtime_ns for s in ("extract", "measure") for p in (made.parent / "work" / s).rglob("*")}
     done = cli("run", small_recipe, OUT, tmp_path / "out", *change)
     assert done.returncode == 0, done.stderr
-    assert {p: p.stat().st_mtime_ns for s in ("extract", "measure") for p in (made.parent / "work" / s).rglob("*")} == kept
+    assert {
+        p: p.stat().st_mtime_ns for s in ("extract", "measure") for p in (made.parent / "work" / s).rglob("*")
+    } == kept
     assert version_folder(made.parent) != made
 
 

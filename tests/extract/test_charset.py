@@ -37,6 +37,7 @@ def page(text: str, meta: str = "") -> str:
         (JAPANESE.replace("①㈱", ""), "iso-2022-jp", "iso-2022-jp", "", "iso2022_jp"),
         (CHINESE, "gb18030", "gb2312", "", "gb18030"),
         (CHINESE, "gb18030", "", "", "gb18030"),
+        (CHINESE, "gb2312", "gb2312", "iso-8859-1", "gb18030"),
         (KOREAN, "cp949", "euc-kr", "", "cp949"),
         (RUSSIAN, "cp1251", "", "windows-1251", "cp1251"),
         (RUSSIAN, "koi8-r", "", "", "koi8-r"),

@@ -47,6 +47,13 @@ def test_examples(text: str, form: str) -> None:
     assert text_form(text) == form
 
 
+def test_marks_that_come_apart_are_cut_again() -> None:
+    """NFC takes U+0344 apart, so a run of 30 grows to 60."""
+    form = text_form("a" + "\u0344" * MAX_COMBINING_RUN)
+    assert len(form) == 1 + MAX_COMBINING_RUN
+    assert text_form(form) == form
+
+
 def test_a_tower_of_marks_is_cut_and_does_not_stop_a_worker() -> None:
     tower = "a" + "\u0301\u0323" * 500_000
     start = time.process_time()

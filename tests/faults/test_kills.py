@@ -1,5 +1,6 @@
 """kill -9 at every commit point and at random moments: the next run ends with the same version, byte for byte."""
 
+import contextlib
 import os
 import random
 import signal
@@ -67,10 +68,8 @@ def test_a_part_that_always_kills_its_worker_ends_the_run_with_a_message(small_r
 
 
 def group_of(process: "subprocess.Popen[bytes]") -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def descendants(pid: int) -> list[int]:
@@ -89,9 +88,7 @@ def descendants(pid: int) -> list[int]:
 def kill_at_random(recipe: Path, out: Path, seconds: float, whom: str) -> bool:
     """Start a run, kill the parent or everything after `seconds`; whether it was still running."""
     command = [sys.executable, "-m", "pipeline", "run", str(recipe), "--output", str(out), "--workers", "2"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     time.sleep(seconds)
     running = process.poll() is None
     children = descendants(process.pid)

@@ -1,4 +1,4 @@
-"""Writes `characters.json` and `english.json`: `python -m pipeline.text.make_tables`.
+"""Writes `characters.json` and `english.json`: `python -m tests.make_tables`.
 
 Run by hand, in an environment with spaCy 3.8 and datatrove 0.10 besides Gristmill's own dependencies. Both files are
 data that is derived from the character database of the running Python and from the tables of these two libraries
@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.text import characters as c
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent.parent / "pipeline" / "text"
 # Blocks of the Unicode standard, chapters 16 (Thai, Lao, Myanmar, Khmer) and 18 (Han, Kana).
 UNSPACED_BLOCKS = [(0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F)]
 KANA_BLOCKS = [(0x3041, 0x30FF), (0x31F0, 0x31FF), (0xFF66, 0xFF9F), (0x1B000, 0x1B16F)]

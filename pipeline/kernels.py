@@ -1,0 +1,30 @@
+"""Numba's `njit` with a cache that knows every source of a kernel.
+
+Numba's own cache looks at the file that defines a function and at no other, so a kernel that calls one from another
+file would keep the old code of that one, after an upgrade, too. Here the cache lies in a folder named by the digest of
+all first-party sources with kernels. It is shared by all installations of equal code, and works where the package's
+folder cannot be written.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numba
+from numba import config, njit
+
+from pipeline.assets import cache_folder
+
+__all__ = ["njit"]
+
+ROOMS = ("text", "dedup")
+
+
+def _digest() -> str:
+    hasher = hashlib.sha256(numba.__version__.encode())
+    for room in ROOMS:
+        for path in sorted(Path(__file__).parent.joinpath(room).glob("*.py")):
+            hasher.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return hasher.hexdigest()[:16]
+
+
+config.CACHE_DIR = str(cache_folder() / "kernels" / _digest())  # type: ignore[attr-defined]
