@@ -33,7 +33,7 @@ from pipeline.sources.digest import slice_digest
 from pipeline.sources.read import read
 from pipeline.sources.record import Record, Slice
 from pipeline.steps.language import LanguageId
-from pipeline.steps.limits import applies
+from pipeline.steps.limits import JUDGED, applies
 from pipeline.steps.limits import judge as judge_limits
 from pipeline.steps.pii import Scrubber
 from pipeline.steps.presets import expand
@@ -169,32 +169,40 @@ def _kept_spans(recipe: Recipe, texts: pa.LargeStringArray, sources: pa.ChunkedA
     steps = expand(recipe.steps)[0]
     for i, step in enumerate(steps):
         chosen[(chosen < 0) & applies(table, step.where, f"line rule {step.rule!r}")] = i
-    merged: list[Any] = [None] * len(texts)
+    found = [pa.nulls(1, pa.list_(pa.int64()))]
+    place = np.zeros(len(texts), dtype=np.int64)  # of a document's spans in `found`; 0 holds the null
     for i, step in enumerate(steps):
-        at = np.flatnonzero(chosen == i)
-        for row, span in zip(at, keep_spans(texts.take(pa.array(at)), step.rule).to_pylist(), strict=True):
-            merged[row] = span
-    return pa.array(merged, type=pa.list_(pa.int64()))
+        rows = np.flatnonzero(chosen == i)
+        place[rows] = sum(map(len, found)) + np.arange(len(rows))
+        found.append(keep_spans(texts.take(pa.array(rows)), step.rule))
+    return pa.concat_arrays(found).take(pa.array(place))
 
 
 # -- 3. Judge: Limits over columns -> drop reason ----------------------------------------------------------------------
 
 
 def judge(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
-    """Read measures; write `decisions.parquet` (id, drop_reason, failed: indices of every failed Limit)."""
+    """Read measures; write `decisions.parquet` (id, drop_reason, failed: indices of every failed Limit).
+
+    A document that passes all Limits and has no word left by the line rules is dropped, too: `no_text_left`.
+    """
     limits = expand(recipe.steps)[1]
-    needed = dict.fromkeys(["id", "source", "language", "kept_n_chars", *(limit.measure for limit in limits)])
+    words = "kept_n_words_and_symbols"
+    needed = dict.fromkeys(["id", "source", "language", words, *(limit.measure for limit in limits)])
     table = store.table("measure", part.work["measure"], "measures.parquet", list(needed))
     decisions = judge_limits(table, limits)
+    is_blank = pc.and_(pc.equal(decisions["drop_reason"], ""), pc.equal(table[words], 0))
+    reasons = pc.if_else(is_blank, "no_text_left", decisions["drop_reason"])
+    decisions = decisions.set_column(1, JUDGED.field("drop_reason"), reasons)
     if table.num_rows:
         name = table["source"][0].as_py()
-        _count_values(out, "dropped", name, decisions["drop_reason"].filter(pc.not_equal(decisions["drop_reason"], "")))
-        for failed in decisions["failed"].to_pylist():
-            for i in failed:
-                out.counts.add("failed", name, limits[i].name)
-            if len(failed) == 1:
-                out.counts.add("failed_alone", name, limits[failed[0]].name)
-        out.counts.add("passed", name, n=pc.sum(pc.equal(decisions["drop_reason"], "")).as_py())
+        _count_values(out, "dropped", name, reasons.filter(pc.not_equal(reasons, "")))
+        failed = decisions["failed"]
+        alone = failed.filter(pc.equal(pc.list_value_length(failed), 1))
+        for count, lists in (("failed", failed), ("failed_alone", alone)):
+            for i, n in _value_counts(pc.list_flatten(lists)):
+                out.counts.add(count, name, limits[i].name, n=n)
+        out.counts.add("passed", name, n=pc.sum(pc.equal(reasons, "")).as_py())
     out.write_table("decisions.parquet", decisions)
 
 

@@ -8,7 +8,7 @@ from pipeline.card.escape import code, escape, number, share, table
 from pipeline.card.front_matter import largest_first
 from pipeline.manifest import Manifest
 
-AFTER_LIMITS = ("exact_duplicate", "near_duplicate", "no_text_left")
+AFTER_LIMITS = ("no_text_left", "exact_duplicate", "near_duplicate")
 """Reasons that come after the Limits, in the order of their Stages."""
 
 

@@ -75,6 +75,6 @@ for batch in ds.dataset({f"{folder}/documents"!r}).to_batches(columns=["text"]):
                 "python",
             ),
             "Train on it, or check every file against the manifest:",
-            fenced(f"pipeline train recipes/train/tiny.yaml --set data={folder}\npipeline verify {folder}", "sh"),
+            fenced(f"pipeline train recipes/train/tiny.yaml --data {folder}\npipeline verify {folder}", "sh"),
         ]
     return "\n\n".join(parts)
