@@ -16,9 +16,15 @@ OBJECTS = ("the long bridge", "a box of letters", "seven boats", "the broken clo
 PLACES = ("near the market", "before the rain", "in the valley", "after a week of work", "without a single word")
 
 
+def name(random_: random.Random) -> str:
+    """An invented name, so that two articles share few 5-grams."""
+    return "".join(random_.choice("bdfgklmnprstv") + random_.choice("aeiou") for _ in range(3)).capitalize()
+
+
 def sentence(random_: random.Random) -> str:
     words = [random_.choice(group) for group in (SUBJECTS, VERBS, OBJECTS, PLACES)]
-    text = " ".join([*words, "and", random_.choice(SUBJECTS), random_.choice(VERBS), random_.choice(OBJECTS)])
+    words += ["with", name(random_), "and", name(random_), random_.choice(VERBS), random_.choice(OBJECTS)]
+    text = " ".join(words)
     return text[0].upper() + text[1:] + f" on day {random_.randrange(10_000)}."
 
 
@@ -56,9 +62,10 @@ def small_recipe(tmp_path: Path) -> Path:
         lines = [json.dumps(row) for row in rows[n::6]]
         (data / f"rows-{n}.jsonl").write_text("\n".join(lines) + "\n")
         os.utime(data / f"rows-{n}.jsonl", ns=(10**18, 10**18))
-    other = [json.dumps({"text": article(seed, 40)}) for seed in range(2000, 2060)]
-    (data / "other.jsonl").write_text("\n".join(other) + '\n{"text": 5}\nnot json\n')
-    os.utime(data / "other.jsonl", ns=(10**18, 10**18))
+    extra = [json.dumps({"text": article(seed, 40)}) for seed in range(2000, 2060)]
+    extra.append(json.dumps({"text": article(50)}))  # a copy of a document of `main`, which comes first
+    (data / "extra.jsonl").write_text("\n".join(extra) + '\n{"text": 5}\nnot json\n')
+    os.utime(data / "extra.jsonl", ns=(10**18, 10**18))
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         f"""\
@@ -66,12 +73,12 @@ name: small
 seed: 3
 sources:
   main: {{type: tables, path: "{data}/rows-*.jsonl", url_column: url, part_mb: 1}}
-  other: {{type: tables, path: "{data}/other.jsonl"}}
+  extra: {{type: tables, path: "{data}/extra.jsonl"}}
 steps:
   - {{type: limit, name: short, measure: n_chars, min: 100}}
   - {{type: limit, name: hashes, measure: n_hashes, max: 10}}
 mixture:
-  weights: {{main: 0.7, other: 0.3}}
+  weights: {{main: 0.7, extra: 0.3}}
   max_epochs: 8
   tolerance: 0.05
 tokenizer: {{vocab_size: 640}}

@@ -66,7 +66,7 @@ def test_another_place_of_the_same_files_gives_the_same_keys_but_describe(small_
     before = made(small_recipe)
     moved = tmp_path / "moved"
     (tmp_path / "data").rename(moved)
-    after = made(small_recipe, f"sources.main.path={moved}/rows-*.jsonl", f"sources.other.path={moved}/other.jsonl")
+    after = made(small_recipe, f"sources.main.path={moved}/rows-*.jsonl", f"sources.extra.path={moved}/extra.jsonl")
     assert changed(before, after) == {"describe"}  # it records the recipe as written
 
 

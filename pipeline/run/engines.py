@@ -1,31 +1,36 @@
-"""datatrove's executors as engines, with the guards they lack.
+"""Where Parts run: processes of this machine, a Ray cluster, a Slurm cluster; datatrove runs each rank.
 
-Completion is decided by the markers of Parts alone (`skip_completed=False`); a dead local worker is noticed and its
-Part tried again; Slurm jobs are awaited, and need no merge job.
+Completion is decided by the markers of Parts alone (`skip_completed=False`). A worker that dies is noticed, and what it
+ran is tried again with nothing beside it. The guards, and why each is there, are in docs/scale.md.
 """
 
+import logging
 import multiprocessing
 import os
-import shlex
-import subprocess
+import signal
 import sys
+import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Protocol
 
 from datatrove.executor.local import LocalPipelineExecutor
-from datatrove.executor.ray import RayPipelineExecutor
-from datatrove.executor.slurm import SlurmPipelineExecutor
 from datatrove.utils.logging import logger
 
-from pipeline.run.task import SINGLE_THREAD, StageTask, start_worker
+from pipeline.run.task import SINGLE_THREAD, StageTask, start_worker, worker_environment
 
-MAX_DEATHS = 3  # a Part that was running when a worker died is tried this often
+MAX_DEATHS = 3
+"""A Part that was running when a worker died is tried this often."""
 POLL_S = 1.0
-STORE_LAG_S = 10.0  # how long a shared file system may take to show a worker's last marker
+STORE_LAG_S = 10.0
+"""How long a shared file system may take to show a worker's last marker."""
+RAY_OBJECT_STORE_BYTES = 80 << 20
+"""About the least that Ray starts with (75 MiB); only the executor, a few kilobytes, goes through the object store."""
 
 Tick = Callable[[], None]
 
@@ -44,34 +49,54 @@ class Engine(Protocol):
         """End all workers."""
 
 
-class _LocalExecutor(LocalPipelineExecutor):  # type: ignore[misc]
-    """datatrove's local executor on a process pool that notices a dead worker; a rank is one Part."""
+def say(text: str) -> None:
+    """A line on standard error, with the time."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
-    def run_on(self, pool: "WorkerPool", tick: Tick) -> None:
-        """Run every rank; ranks that ran when a worker died are tried again, MAX_DEATHS times in all."""
-        deaths = dict.fromkeys(range(self.tasks), 0)
-        while deaths:
-            running: dict[Future[Any], int] = {}
-            waiting = list(deaths)
-            try:
-                while waiting or running:
-                    while waiting and len(running) < pool.workers:
-                        rank = waiting.pop(0)
-                        running[pool.submit(self._run_for_rank, rank, 1)] = rank
-                    done, _ = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        future.result()
-                        deaths.pop(running.pop(future))
-                    tick()
-            except BrokenProcessPool:
-                pool.restart()
-                for rank in running.values():
-                    deaths[rank] += 1
-                    if deaths[rank] >= MAX_DEATHS:
-                        raise EngineError(
-                            f"a worker was killed {MAX_DEATHS} times while it ran Part {rank} of the stage; the usual "
-                            "cause is memory: use fewer --workers, or a smaller part_mb for the source"
-                        ) from None
+
+def _run_ranks(
+    task: StageTask,
+    n_ranks: int,
+    workers: int,
+    submit: Callable[[int], Future[None]],
+    deaths: tuple[type[Exception], ...],
+    tick: Tick,
+) -> None:
+    """Run every rank, one Part each, at most `workers` at a time.
+
+    A rank whose future ends with an error of one of the kinds `deaths` is tried again when all others are done, with
+    nothing beside it: if it dies then, it is the cause; if it needed the memory that the others held, it has that now.
+
+    Raises:
+        EngineError: for a rank that died MAX_DEATHS times, or that could not be run at all.
+    """
+    waiting, suspects = deque(range(n_ranks)), deque[int]()
+    died = Counter[int]()
+    running: dict[Future[None], int] = {}
+    while waiting or suspects or running:
+        while waiting and len(running) < workers:
+            rank = waiting.popleft()
+            running[submit(rank)] = rank
+        if suspects and not running:
+            rank = suspects.popleft()
+            running[submit(rank)] = rank
+        done, _ = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
+        for future in done:
+            rank = running.pop(future)
+            error = future.exception()
+            if isinstance(error, deaths):
+                died[rank] += 1
+                if died[rank] == MAX_DEATHS:
+                    raise EngineError(
+                        f"a worker was killed {MAX_DEATHS} times while it ran {task.label(rank)}, at last with nothing "
+                        "beside it, so fewer --workers would not help; the usual cause is memory: use a smaller "
+                        "part_mb for the source, or a machine with more"
+                    )
+                suspects.append(rank)
+                say(f"a worker was killed while {task.label(rank)} ran, which will run again with nothing beside it")
+            elif error is not None:
+                raise EngineError(f"{task.label(rank)} could not be run: {type(error).__name__}: {error}") from error
+        tick()
 
 
 class WorkerPool:
@@ -79,32 +104,45 @@ class WorkerPool:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
+        self._others = set(multiprocessing.active_children())
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["pipeline.stages"])
         os.environ.update(SINGLE_THREAD)
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
+        # Ctrl-C in a terminal reaches every process; what starts with SIGINT ignored is deaf while it imports, too.
+        in_main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main else None
+        try:
+            forkserver.ensure_running()
+        finally:
+            if in_main:
+                signal.signal(signal.SIGINT, before)
         return ProcessPoolExecutor(self.workers, mp_context=self._context, initializer=start_worker)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Run a picklable function in a worker."""
-        return self._pool.submit(function, *arguments)
-
-    def restart(self) -> None:
-        """Replace a pool that has lost a worker."""
-        self.kill()
-        self._pool = self._start()
+        """Run a picklable function in a worker; a pool that has lost one is replaced first."""
+        try:
+            return self._pool.submit(function, *arguments)
+        except BrokenProcessPool:
+            self.kill()
+            self._pool = self._start()
+            return self._pool.submit(function, *arguments)
 
     def kill(self) -> None:
         """End all workers at once; safe, since a Part is committed as a whole or not at all."""
-        for process in list((self._pool._processes or {}).values()):
-            process.kill()
+        for process in multiprocessing.active_children():
+            if process not in self._others:
+                process.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 class LocalEngine:
-    """Processes on this machine."""
+    """Processes on this machine.
+
+    datatrove's own pool is not used: it waits for ever for a worker that was killed.
+    """
 
     def __init__(self, workers: int) -> None:
         logger.remove()
@@ -112,18 +150,31 @@ class LocalEngine:
 
     def execute(self, task: StageTask, n_parts: int, logging_dir: str, tick: Tick) -> None:
         """See Engine."""
-        executor = _LocalExecutor(
-            [task], tasks=n_parts, workers=self._pool.workers, logging_dir=logging_dir, skip_completed=False
-        )
-        executor.run_on(self._pool, tick)
+        executor = LocalPipelineExecutor([task], tasks=n_parts, logging_dir=logging_dir, skip_completed=False)
+
+        def submit(rank: int) -> Future[None]:
+            return self._pool.submit(_run_rank, executor, rank, Path.cwd())
+
+        _run_ranks(task, n_parts, self._pool.workers, submit, (BrokenProcessPool,), tick)
 
     def close(self) -> None:
         """See Engine."""
         self._pool.kill()
 
 
+def _run_rank(executor: LocalPipelineExecutor, rank: int, folder: Path) -> None:
+    """In a worker: one rank of datatrove's, in the folder that relative paths of the recipe start from."""
+    os.chdir(folder)
+    executor._run_for_rank(rank, 1)  # local rank 1: on standard error errors only
+
+
 class RayEngine:
-    """A Ray cluster: the one that `RAY_ADDRESS` names, else one started on this machine."""
+    """A Ray cluster: the one that `RAY_ADDRESS` names, else one of this run's own on this machine.
+
+    Ranks are plain Ray tasks, whose processes are used again. datatrove's Ray executor is not used: it forks a pool in
+    an actor of its own for every rank, and waits for ever if a process of that pool is killed; its logs go through a
+    folder in /tmp that belongs to the first user of the node.
+    """
 
     def __init__(self, workers: int) -> None:
         try:
@@ -131,98 +182,65 @@ class RayEngine:
         except ImportError:
             raise EngineError("--engine ray needs Ray: pip install 'gristmill[ray]'") from None
         logger.remove()
-        self._workers = workers
-        self._ray = ray
-        if not ray.is_initialized():
-            settings: dict[str, Any] = {"runtime_env": {"env_vars": SINGLE_THREAD}, "log_to_driver": False}
-            if "RAY_ADDRESS" not in os.environ:
-                settings |= {"num_cpus": workers, "include_dashboard": False}
+        self._ray, self._workers = ray, workers
+        settings: dict[str, Any] = {
+            "runtime_env": {"env_vars": worker_environment()},
+            "log_to_driver": False,
+            "logging_level": logging.ERROR,
+        }
+        address = os.environ.get("RAY_ADDRESS") or "local"
+        if address == "local":
+            settings |= {"address": "local", "num_cpus": workers, "include_dashboard": False}
+            settings |= {"object_store_memory": RAY_OBJECT_STORE_BYTES}
+        try:
             ray.init(**settings)
+            cpus: float = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise EngineError(f"Ray could not be started or reached (RAY_ADDRESS: {address}): {error}") from error
+        if cpus < workers:
+            say(f"the Ray cluster has {cpus:g} CPUs for {workers} workers; the others wait until it has more")
 
     def execute(self, task: StageTask, n_parts: int, logging_dir: str, tick: Tick) -> None:
         """See Engine."""
-        RayPipelineExecutor(
-            [task],
-            tasks=min(n_parts, 4 * self._workers),
-            workers=self._workers,
-            logging_dir=logging_dir,
-            skip_completed=False,
-            mem_per_cpu_gb=0.5,
-        ).run()
-        tick()
+        task = task.elsewhere()
+        executor = LocalPipelineExecutor([task], tasks=n_parts, logging_dir=logging_dir, skip_completed=False)
+        shared = self._ray.put(executor)
+        # One CPU and no memory are asked for: a request that no node can meet would wait for ever without a word.
+        remote = self._ray.remote(_run_rank).options(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")
+
+        def submit(rank: int) -> Future[None]:
+            future: Future[None] = remote.remote(shared, rank, Path.cwd()).future()
+            return future
+
+        errors = self._ray.exceptions
+        deaths = (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError, errors.ObjectLostError)
+        _run_ranks(task, n_parts, self._workers, submit, deaths, tick)
 
     def close(self) -> None:
         """See Engine."""
         self._ray.shutdown()
 
 
-class _SlurmExecutor(SlurmPipelineExecutor):  # type: ignore[misc]
-    """datatrove's Slurm executor without its merge job, and without directives that have no value."""
-
-    def launch_merge_stats(self) -> None:
-        """Nothing to merge: counts are in the markers."""
-
-    def get_sbatch_args(self, max_array: int = 1) -> dict[str, Any]:
-        """The directives; an empty partition or time leaves the choice to the cluster."""
-        found = super().get_sbatch_args(max_array)
-        return {k: v for k, v in found.items() if v not in ("", None) or k == "requeue"}
-
-
-class SlurmEngine:
-    """A Slurm cluster whose nodes share this machine's Python environment and dataset folder."""
-
-    def __init__(self, workers: int, sbatch: Mapping[str, str]) -> None:
-        logger.remove()
-        self._workers = workers
-        self._sbatch = dict(sbatch)
-        self._job = ""
-
-    def execute(self, task: StageTask, n_parts: int, logging_dir: str, tick: Tick) -> None:
-        """See Engine."""
-        options = dict(self._sbatch)
-        threads = " ".join(f"{name}={value}" for name, value in SINGLE_THREAD.items())
-        executor = _SlurmExecutor(
-            [task],
-            tasks=min(n_parts, self._workers),
-            workers=self._workers,
-            time=options.pop("time", ""),
-            partition=options.pop("partition", ""),
-            qos=options.pop("qos", ""),
-            mem_per_cpu_gb=int(options.pop("mem-per-cpu-gb", "2")),
-            job_name=f"gristmill-{task.job.removesuffix('.json')}",
-            env_command=f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH {threads}",
-            sbatch_args=options,
-            logging_dir=logging_dir,
-            skip_completed=False,
-        )
-        try:
-            executor.run()
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise EngineError(f"sbatch failed: {error}; is this a Slurm login node?") from None
-        self._job = str(executor.job_id)
-        while _slurm_has(self._job):
-            time.sleep(POLL_S)
-            tick()
-        self._job = ""
-
-    def close(self) -> None:
-        """See Engine."""
-        if self._job:
-            subprocess.run(["scancel", self._job], check=False)
-
-
-def _slurm_has(job: str) -> bool:
-    """Whether Slurm still knows an unfinished task of the job; an error of squeue for a known-old job means no."""
-    found = subprocess.run(["squeue", "-h", "-j", job, "-o", "%i"], capture_output=True, text=True, check=False)
-    return found.returncode == 0 and bool(found.stdout.strip())
-
-
 def make_engine(name: str, workers: int, sbatch: Mapping[str, str]) -> Engine:
     """The engine called `local`, `ray` or `slurm`.
+
+    From now on SIGTERM and SIGHUP stop the run as Ctrl-C does, so that no worker and no job is left behind.
 
     Raises:
         EngineError: if it cannot be started.
     """
     if name == "slurm":
-        return SlurmEngine(workers, sbatch)
-    return RayEngine(workers) if name == "ray" else LocalEngine(workers)
+        from pipeline.run.slurm import SlurmEngine
+
+        engine: Engine = SlurmEngine(workers, sbatch)
+    else:
+        engine = RayEngine(workers) if name == "ray" else LocalEngine(workers)
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(number, _interrupt)
+    return engine
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

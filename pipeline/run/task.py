@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import traceback
 from collections.abc import Sequence
@@ -12,9 +13,11 @@ from functools import lru_cache
 from multiprocessing import connection, parent_process
 from typing import Any
 
+from pipeline.assets import cache_folder
+from pipeline.code import code_digest
 from pipeline.files import Folder, PartStore, PartWriter
 from pipeline.manifest import canonical_json
-from pipeline.plan import Part
+from pipeline.plan import STAGES, Part, differences, library_versions
 from pipeline.recipe import Recipe
 
 # One thread a worker: the engine's processes share the cores, and thread counts must change nothing but speed.
@@ -27,10 +30,16 @@ SINGLE_THREAD = {
 }
 
 
+def worker_environment() -> dict[str, str]:
+    """Environment variables for workers that another machine or daemon starts."""
+    return {**SINGLE_THREAD, "GRISTMILL_CACHE": str(cache_folder().absolute())}
+
+
 def write_job(folder: Folder, name: str, recipe: Recipe, parts: Sequence[Part]) -> None:
     """Put down, as the file `name` of `folder`, what the workers of one stage need."""
     value = {"recipe": recipe.model_dump(mode="json"), "parts": [asdict(p) for p in parts]}
-    folder.commit_bytes(name, canonical_json(value))
+    # Not canonical JSON, which sorts keys: the order of sources is the recipe's and decides who survives.
+    folder.commit_bytes(name, json.dumps(value, ensure_ascii=False).encode())
 
 
 @lru_cache(maxsize=2)
@@ -54,12 +63,21 @@ def run_part(recipe: Recipe, part: Part, store: PartStore) -> None:
 class StageTask:
     """The one step of a datatrove pipeline: rank r runs the Parts r, r + world_size, ... of a job.
 
-    It never raises, since a raised error ends all workers of datatrove's local executor and is only a warning in its Ray
-    executor. A failed Part leaves no marker and a `failure-<key>.json` in the run's folder.
+    Whatever a Part raises, the next one runs. A failed Part leaves no marker and a `failure-<stage>-<key>.json` in the
+    run's folder.
     """
 
-    def __init__(self, dataset_url: str, run_url: str, job: str) -> None:
-        self.dataset_url, self.run_url, self.job = dataset_url, run_url, job
+    def __init__(self, dataset_url: str, run_url: str, job: str, is_elsewhere: bool = False) -> None:
+        self.dataset_url, self.run_url, self.job, self.is_elsewhere = dataset_url, run_url, job, is_elsewhere
+
+    def elsewhere(self) -> "StageTask":
+        """This task for workers in an installation of their own, which run nothing if it is not the planner's."""
+        return StageTask(self.dataset_url, self.run_url, self.job, is_elsewhere=True)
+
+    def label(self, rank: int) -> str:
+        """Stage and label of the Part of `rank`, where each Part has a rank of its own."""
+        part = _read_job(self.run_url, self.job)[1][rank]
+        return f"{part.stage} {part.label}"
 
     def __call__(self, data: Any, rank: int, world_size: int) -> None:
         """Run the Parts of `rank`. `data` is datatrove's; it is None here."""
@@ -67,11 +85,15 @@ class StageTask:
         store = PartStore(self.dataset_url)
         for part in parts[rank::world_size]:
             try:
+                if self.is_elsewhere:
+                    _check_code(part)
                 run_part(recipe, part, store)
-            except Exception as error:
+            except (SystemExit, KeyboardInterrupt):  # as when Slurm takes a node back
+                raise
+            except BaseException as error:  # a panic in polars is no Exception
                 self._record(part, error)
 
-    def _record(self, part: Part, error: Exception) -> None:
+    def _record(self, part: Part, error: BaseException) -> None:
         value = {
             "stage": part.stage,
             "label": part.label,
@@ -80,7 +102,32 @@ class StageTask:
             "traceback": traceback.format_exc(),
             "host": socket.gethostname(),
         }
-        Folder(self.run_url).commit_bytes(f"failure-{part.stage}-{part.key}.json", canonical_json(value))
+        try:
+            Folder(self.run_url).commit_bytes(f"failure-{part.stage}-{part.key}.json", canonical_json(value))
+        except OSError as other:  # as on a full disk
+            print(
+                f"{part.stage} {part.label}: {value['error']}: {error}; not recorded: {other}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+class OtherCodeError(Exception):
+    """A worker whose installation would make other bytes than the plan's keys promise."""
+
+
+def _check_code(part: Part) -> None:
+    """Raise OtherCodeError unless revision, libraries and (in an editable install) code are those of `part`'s key."""
+    spec = STAGES[part.stage]
+    here: dict[str, Any] = {"revision": spec.revision, "libraries": dict(library_versions(part.stage))}
+    if "code" in part.ingredients:
+        here["code"] = code_digest(part.stage, (*spec.modules, "pipeline.document", "pipeline.files"))
+    changed = differences({name: part.ingredients[name] for name in here}, here)
+    if changed:
+        raise OtherCodeError(
+            f"the worker on {socket.gethostname()} has other code than the machine that started the run: "
+            f"{'; '.join(changed)}; all of them need the same environment, unchanged until the run ends"
+        )
 
 
 def start_worker() -> None:

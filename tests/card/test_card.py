@@ -173,9 +173,9 @@ def test_funnel_of_a_source_in_recipe_order() -> None:
         ["too_short", "50 ≤ n_words ≤ 100,000", "300", "300", "123", "1,700"],
         ["not_english", "language is en", "200", "333", "200", "1,500"],
         ["noisy", "symbol_share < 0.1", "0", "44", "0", "1,500"],
+        ["no_text_left", "", "0", "", "", "1,500"],
         ["exact_duplicate", "", "50", "", "", "1,450"],
         ["near_duplicate", "", "150", "", "", "1,300"],
-        ["no_text_left", "", "0", "", "", "1,300"],
         ["kept", "", "", "", "", "1,300"],
     ]
     assert "do not add up" not in text

@@ -51,21 +51,23 @@ def test_every_planted_record_meets_its_fate(made: Path) -> None:
         pair = [by_url[f"https://{host}.example/{seed}"] for host in ("plain", "near")]
         assert sorted(pair) == ["", "near_duplicate"]
     assert by_url["https://trap.example/survivor"] == ""
-    fates = sorted(row["reason"] for row in decisions if row["source"] == "other" and row["reason"])
-    assert fates == ["bad_json", "text_not_string"]
+    assert by_url["https://plain.example/50"] == ""
+    fates = sorted(row["reason"] for row in decisions if row["source"] == "extra" and row["reason"])
+    # The copy in the source that comes later in the recipe goes.
+    assert fates == ["bad_json", "exact_duplicate", "text_not_string"]
 
 
 def test_one_decision_for_every_record_and_sums_that_hold(made: Path) -> None:
     described = load_manifest(made)
     decisions = tables(made, described, "decisions")
     counts = described.counts
-    assert decisions.num_rows == sum(counts["records"].values()) == 137 + 62
+    assert decisions.num_rows == sum(counts["records"].values()) == 137 + 63
     assert len(set(decisions["id"].to_pylist())) == decisions.num_rows
     for name, n in counts["records"].items():
         fates = sum(counts["fates"].get(name, {}).values())
         dropped = sum(counts["dropped"].get(name, {}).values())
         assert n == fates + dropped + counts["documents"][name]
-    assert counts["cluster_sizes"] == {"2": 10}
+    assert counts["cluster_sizes"] == {"2": 11}
 
 
 def test_personal_data_is_gone_from_text_and_url_everywhere(made: Path) -> None:
@@ -148,7 +150,7 @@ def test_a_changed_limit_runs_no_extract_and_no_measure(small_recipe: Path, cli,
 
 
 def test_a_changed_mix_runs_no_pack(small_recipe: Path, cli, tmp_path: Path, made: Path) -> None:
-    change = ["--set", "mixture.weights={main: 0.5, other: 0.5}"]
+    change = ["--set", "mixture.weights={main: 0.5, extra: 0.5}"]
     runs = to_run(cli("plan", small_recipe, OUT, tmp_path / "out", *change).stdout)
     assert {stage: n for stage, n in runs.items() if n} == {"describe": 1}
     done = cli("run", small_recipe, OUT, tmp_path / "out", *change)
@@ -162,7 +164,7 @@ def test_a_changed_mix_runs_no_pack(small_recipe: Path, cli, tmp_path: Path, mad
 
 
 def test_a_touched_input_runs_only_what_reads_it(small_recipe: Path, cli, tmp_path: Path, made: Path) -> None:
-    (tmp_path / "data" / "other.jsonl").touch()
+    (tmp_path / "data" / "extra.jsonl").touch()
     planned = cli("plan", small_recipe, OUT, tmp_path / "out")
     runs = to_run(planned.stdout)
     assert runs["extract"] == 1 and "etag" in planned.stdout
