@@ -158,7 +158,12 @@ def load_manifest(folder: Path) -> Manifest:
     found = value.get("format") if isinstance(value, dict) else None
     if found != FORMAT:
         raise ManifestError(f"{path}: format is {found!r}, this program reads {FORMAT!r}")
-    files = [DataFile(**f) for f in value.pop("files")]
-    cells = [CellTotals(**c) for c in value.pop("cells")]
-    mixture = [MixtureRow(**m) for m in value.pop("mixture")]
-    return Manifest(files=files, cells=cells, mixture=mixture, **value)
+    try:
+        files = [DataFile(**f) for f in value.pop("files")]
+        cells = [CellTotals(**c) for c in value.pop("cells")]
+        mixture = [MixtureRow(**m) for m in value.pop("mixture")]
+        return Manifest(files=files, cells=cells, mixture=mixture, **value)
+    except (KeyError, TypeError) as error:
+        raise ManifestError(
+            f"{path}: not the fields of {FORMAT} ({error}); was it written by another program?"
+        ) from None

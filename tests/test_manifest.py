@@ -56,6 +56,8 @@ def test_a_manifest_reads_back_and_any_change_is_another_version(tmp_path: Path)
         ("{", "not JSON"),
         ("[]", "format is None, this program reads 'gristmill-dataset/1'"),
         (json.dumps({"format": "gristmill-dataset/9"}), "format is 'gristmill-dataset/9'"),
+        (json.dumps({"format": "gristmill-dataset/1", "files": []}), "not the fields of gristmill-dataset/1 ('cells')"),
+        (json.dumps({"format": "gristmill-dataset/1", "files": [{"x": 1}]}), "unexpected keyword argument 'x'"),
     ],
 )
 def test_a_foreign_manifest_is_refused(tmp_path: Path, content: str | None, message: str) -> None:

@@ -67,6 +67,8 @@ class Report:
 
     def evaluation(self, step: int, losses: Mapping[str, CellLoss], unigram: float) -> None:
         """Validation losses by Cell after `step` steps; `unigram` in nats per token."""
+        if step == self.first_step:
+            self.started = time.monotonic()  # the time left is reckoned from training alone
         cells = {c: {"loss": x.loss, "bits_per_byte": x.bits_per_byte} for c, x in losses.items() if x.n_targets}
         self._write({"step": step, "validation": cells, "unigram": unigram})
         self.say(f"step {step}/{self.n_steps}  validation: {summary_line(losses, unigram)}")
