@@ -53,8 +53,13 @@ def planted_rows() -> list[dict[str, str]]:
 
 @pytest.fixture
 def small_recipe(tmp_path: Path) -> Path:
-    """A recipe over planted tables in six files, in its own folder."""
-    data = tmp_path / "data"
+    """The recipe of `write_small_recipe`, in the test's own folder."""
+    return write_small_recipe(tmp_path)
+
+
+def write_small_recipe(folder: Path) -> Path:
+    """Write a recipe over planted tables in seven files to `folder`; returns its path."""
+    data = folder / "data"
     data.mkdir()
     rows = planted_rows()
     random.Random(5).shuffle(rows)
@@ -66,7 +71,7 @@ def small_recipe(tmp_path: Path) -> Path:
     extra.append(json.dumps({"text": article(50)}))  # a copy of a document of `main`, which comes first
     (data / "extra.jsonl").write_text("\n".join(extra) + '\n{"text": 5}\nnot json\n')
     os.utime(data / "extra.jsonl", ns=(10**18, 10**18))
-    recipe = tmp_path / "recipe.yaml"
+    recipe = folder / "recipe.yaml"
     recipe.write_text(
         f"""\
 name: small

@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -29,6 +30,7 @@ MAX_DEATHS = 3
 POLL_S = 1.0
 STORE_LAG_S = 10.0
 """How long a shared file system may take to show a worker's last marker."""
+CONNECT_TIMEOUT_S = 20.0
 RAY_OBJECT_STORE_BYTES = 80 << 20
 """About the least that Ray starts with (75 MiB); only the executor, a few kilobytes, goes through the object store."""
 
@@ -95,7 +97,8 @@ def _run_ranks(
                 suspects.append(rank)
                 say(f"a worker was killed while {task.label(rank)} ran, which will run again with nothing beside it")
             elif error is not None:
-                raise EngineError(f"{task.label(rank)} could not be run: {type(error).__name__}: {error}") from error
+                cause = (str(error).strip().splitlines() or [""])[-1]
+                raise EngineError(f"{task.label(rank)} could not be run: {type(error).__name__}: {cause}") from error
         tick()
 
 
@@ -193,10 +196,14 @@ class RayEngine:
             settings |= {"address": "local", "num_cpus": workers, "include_dashboard": False}
             settings |= {"object_store_memory": RAY_OBJECT_STORE_BYTES}
         try:
+            _knock(address)
             ray.init(**settings)
             cpus: float = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
         except Exception as error:
-            raise EngineError(f"Ray could not be started or reached (RAY_ADDRESS: {address}): {error}") from error
+            raise EngineError(
+                f"Ray could not be started or reached (RAY_ADDRESS: {address}; a cluster with tokens also needs "
+                f"RAY_AUTH_MODE=token): {error}"
+            ) from error
         if cpus < workers:
             say(f"the Ray cluster has {cpus:g} CPUs for {workers} workers; the others wait until it has more")
 
@@ -219,6 +226,13 @@ class RayEngine:
     def close(self) -> None:
         """See Engine."""
         self._ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nothing answers at HOST:PORT, where Ray would try again for more than ten minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
 def make_engine(name: str, workers: int, sbatch: Mapping[str, str]) -> Engine:

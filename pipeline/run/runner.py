@@ -99,6 +99,7 @@ def run_plan(recipe: Recipe, plan: Plan, dataset_url: str, engine_of: Any, progr
             progress.close()
         report.version = store.marker("describe", plan.stages["describe"][0].key).facts["version"]
         versions.point_latest(store.dataset, report.version)
+        versions.sweep(store.dataset)  # of a worker that died while it published, and was made up for
         if any(todo.values()):
             _write_run(store.dataset, name, recipe, report, started)
         return report

@@ -5,12 +5,10 @@ import secrets
 import shlex
 import subprocess
 import sys
-import sysconfig
 import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from datatrove.executor.slurm import SlurmPipelineExecutor
@@ -71,15 +69,6 @@ class _Executor(SlurmPipelineExecutor):  # type: ignore[misc]
         return str(super().get_launch_file_contents(sbatch_args, command))
 
 
-def _exports() -> str:
-    """The shell command that gives a job the workers' environment, and the package where it is not installed."""
-    variables = worker_environment()
-    root = Path(__file__).resolve().parents[2]
-    if root not in (Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")):
-        variables["PYTHONPATH"] = str(root)
-    return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
-
-
 class SlurmEngine:
     """A Slurm cluster, from a machine where sbatch, squeue and scancel work."""
 
@@ -108,7 +97,7 @@ class SlurmEngine:
             qos="",
             job_name=self._name,
             job_id_retriever=_job_id,
-            env_command=_exports(),
+            env_command="export " + " ".join(f"{k}={shlex.quote(v)}" for k, v in worker_environment().items()),
             sbatch_args=self._sbatch,
             logging_dir=logging_dir,
             skip_completed=False,

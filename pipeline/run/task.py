@@ -5,12 +5,14 @@ import os
 import signal
 import socket
 import sys
+import sysconfig
 import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from multiprocessing import connection, parent_process
+from pathlib import Path
 from typing import Any
 
 from pipeline.assets import cache_folder
@@ -31,8 +33,13 @@ SINGLE_THREAD = {
 
 
 def worker_environment() -> dict[str, str]:
-    """Environment variables for workers that another machine or daemon starts."""
-    return {**SINGLE_THREAD, "GRISTMILL_CACHE": str(cache_folder().absolute())}
+    """Environment variables for workers that another machine or daemon starts: threads, cache, and the place of this
+    package if it is not an installed one."""
+    found = {**SINGLE_THREAD, "GRISTMILL_CACHE": str(cache_folder().absolute())}
+    root = Path(__file__).resolve().parents[2]
+    if root not in (Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")):
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH", ""))))
+    return found
 
 
 def write_job(folder: Folder, name: str, recipe: Recipe, parts: Sequence[Part]) -> None:

@@ -1,7 +1,11 @@
 """The whole corridor on planted truth: what comes out, what is remembered, and what does not run again."""
 
 import json
+import os
 import re
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pytest
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.shards import open_shard
 from pipeline.tokenizer import vocab
+from tests.small_dataset import run_pipeline, write_small_recipe
 
 OUT = "--output"
 
@@ -24,10 +29,24 @@ def tables(folder: Path, described: Manifest, kind: str) -> pa.Table:
     return pa.concat_tables([pq.read_table(folder / f.path) for f in described.files if f.kind == kind])
 
 
-@pytest.fixture
-def made(small_recipe: Path, cli, tmp_path: Path) -> Path:
-    done = cli("run", small_recipe, OUT, tmp_path / "out", "--workers", "2")
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory) -> Path:
+    """A folder with the small recipe, its data, and `out`, where it has been run."""
+    folder = tmp_path_factory.mktemp("walked")
+    done = run_pipeline("run", write_small_recipe(folder), OUT, folder / "out", "--workers", "2")
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def small_recipe(walked: Path) -> Path:
+    return walked / "recipe.yaml"
+
+
+@pytest.fixture
+def made(walked: Path, tmp_path: Path) -> Path:
+    """The version's folder in a copy of `out`; `cp -a` keeps what is one file one file."""
+    subprocess.run(["cp", "-a", walked / "out", tmp_path / "out"], check=True)
     return version_folder(tmp_path / "out" / "small")
 
 
@@ -126,9 +145,6 @@ def test_running_again_does_nothing_in_under_a_second(small_recipe: Path, cli, t
     heavy = (
         "import sys, pipeline.cli; print([m for m in ('numba', 'polars', 'pyarrow', 'datatrove') if m in sys.modules])"
     )
-    import subprocess
-    import sys
-
     found = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"  # the reason why it is quick, which no noisy machine can hide
 
@@ -164,13 +180,16 @@ def test_a_changed_mix_runs_no_pack(small_recipe: Path, cli, tmp_path: Path, mad
 
 
 def test_a_touched_input_runs_only_what_reads_it(small_recipe: Path, cli, tmp_path: Path, made: Path) -> None:
-    (tmp_path / "data" / "extra.jsonl").touch()
+    touched = small_recipe.parent / "data" / "extra.jsonl"
+    before = touched.stat().st_mtime_ns
+    os.utime(touched, ns=(1, 1))
     planned = cli("plan", small_recipe, OUT, tmp_path / "out")
     runs = to_run(planned.stdout)
     assert runs["extract"] == 1 and "etag" in planned.stdout
     done = cli("run", small_recipe, OUT, tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert version_folder(made.parent) == made  # same bytes, same version
+    os.utime(touched, ns=(before, before))
 
 
 def test_verify_finds_one_flipped_byte_and_a_missing_file(cli, tmp_path: Path, made: Path) -> None:
@@ -195,8 +214,6 @@ def test_list_names_versions_and_marks_the_latest(cli, tmp_path: Path, made: Pat
 
 
 def test_the_manifest_holds_no_time_host_or_place(made: Path, tmp_path: Path) -> None:
-    import socket
-
     described = json.loads((made / "manifest.json").read_text())
     described["recipe"]["sources"] = None  # the recipe says where its inputs are, as written
     text = json.dumps(described)

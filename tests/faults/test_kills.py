@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.small_dataset import write_small_recipe
 
 STAGES = ("extract", "measure", "judge", "match", "cluster", "select", "tokenizer", "pack")
 POINTS = [f"{stage}:{moment}" for stage in STAGES for moment in ("file", "before_marker", "after_marker")]
@@ -29,11 +32,34 @@ def outcome(out: Path) -> dict[str, bytes]:
     return {n: p.read_bytes() for n, p in found.items() if not n.startswith(("runs/", "work/runs/"))}
 
 
-@pytest.fixture
-def expected(small_recipe: Path, tmp_path: Path) -> dict[str, bytes]:
-    done = run(small_recipe, tmp_path / "expected")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with the small recipe, and `expected`, where it has been run without a fault."""
+    made = tmp_path_factory.mktemp("kills")
+    done = run(write_small_recipe(made), made / "expected")
     assert done.returncode == 0, done.stderr
-    return outcome(tmp_path / "expected")
+    return made
+
+
+@pytest.fixture
+def small_recipe(folder: Path) -> Path:
+    return folder / "recipe.yaml"
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path) -> dict[str, bytes]:
+    return outcome(folder / "expected")
+
+
+def done_before(stage: str, folder: Path, out: Path) -> None:
+    """Make `out` a copy of the expected output in which `stage` and those after it have not run."""
+    subprocess.run(["cp", "-a", folder / "expected", out], check=True)
+    dataset = out / "small"
+    order = [*STAGES, "describe"]
+    for gone in order[order.index(stage) :]:
+        shutil.rmtree(dataset / "work" / gone)
+    shutil.rmtree(dataset / (dataset / "latest").read_text().strip())
+    (dataset / "latest").unlink()
 
 
 def check(recipe: Path, out: Path, expected: dict[str, bytes]) -> None:
@@ -44,12 +70,13 @@ def check(recipe: Path, out: Path, expected: dict[str, bytes]) -> None:
     assert [name for name in expected if expected[name] != found[name]] == []
 
 
-def test_a_worker_killed_once_at_every_commit_point(small_recipe: Path, tmp_path: Path, expected) -> None:
+def test_a_worker_killed_once_at_every_commit_point(small_recipe: Path, folder: Path, tmp_path: Path, expected) -> None:
     """The pool notices the dead worker and the run ends well by itself."""
     crossed = []
     for number, point in enumerate(POINTS):
         once = tmp_path / f"once-{number}"
         out = tmp_path / f"out-{number}"
+        done_before(point.split(":")[0], folder, out)
         done = run(small_recipe, out, {"GRISTMILL_FAULT": f"{point}@{once}"})
         assert done.returncode == 0, (point, done.stderr)
         if once.exists():
@@ -57,6 +84,7 @@ def test_a_worker_killed_once_at_every_commit_point(small_recipe: Path, tmp_path
         found = outcome(out)
         assert [name for name in expected if expected[name] != found.get(name)] == [], point
         assert found.keys() == expected.keys(), point
+        shutil.rmtree(out)
     assert crossed == POINTS  # every point was really reached
 
 
