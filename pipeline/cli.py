@@ -1,6 +1,7 @@
 """The `pipeline` command: arguments and output only."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from rich.table import Table
 from pipeline.assets import AssetError
 from pipeline.config import ConfigError, locate
 from pipeline.files import DamagedError, PartStore
-from pipeline.manifest import ManifestError, load_manifest, total
+from pipeline.manifest import Manifest, ManifestError, load_manifest, total
 from pipeline.mixture import remarks
 from pipeline.plan import Part, Plan, make_plan
 from pipeline.recipe import Recipe, load_recipe
@@ -69,6 +70,9 @@ def _plain_errors(verbose: bool = False) -> Iterator[None]:
             raise
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
     except (AssetError, ManifestError, DamagedError, OSError) as error:
         if verbose:
             raise
@@ -137,6 +141,17 @@ def _run(
     return report.version
 
 
+def _empty_sources(described: Manifest) -> Iterator[str]:
+    """A warning for each source that gave no document although it has records, with the most frequent reasons."""
+    counts = described.counts
+    for name in described.sources:
+        if counts.get("records", {}).get(name) and not counts.get("documents", {}).get(name):
+            ends = {**counts.get("fates", {}).get(name, {}), **counts.get("dropped", {}).get(name, {})}
+            most = sorted(ends.items(), key=lambda item: (-item[1], item[0]))[:3]
+            why = ", ".join(f"{reason} {n:,}" for reason, n in most)
+            yield f"warning: {name}: none of {counts['records'][name]:,} records became a document ({why})"
+
+
 def _relative(path: Path) -> Path:
     """The path from here, where it lies below."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
@@ -158,9 +173,8 @@ def _summary(dataset: Path, version: str) -> None:
     _say()
     Console(width=max(80, shutil.get_terminal_size().columns)).print(table)
     _say()
-    for remark in remarks(described.mixture):
-        _say(remark)
-    _say()
+    notes = [*_empty_sources(described), *remarks(described.mixture)]
+    _say("\n".join([*notes, ""]) if notes else f"All {len(described.mixture)} sources are read once.\n")
     _say(f"version  {version}")
     _say(f"data     {dataset / version}")
     _say(f"card     {dataset / version / 'card.md'}")
@@ -189,7 +203,10 @@ def plan(
                 _say(f"    {line}" + (f" (and {same - 1} more Parts for the same reason)" if same > 1 else ""))
         waiting = sum(len(parts) for parts in todo.values())
         _say()
-        _say(f"Next: pipeline run {recipe_path}" if waiting else "Nothing to do.")
+        again = ["pipeline", "run", str(recipe_path)]
+        again += [word for override in overrides or () for word in ("--set", override)]
+        again += ["--output", output] * (output != "datasets")
+        _say(f"Next: {shlex.join(again)}" if waiting else "Nothing to do.")
 
 
 def _grouped(parts: list[Part], reasons: Reasons) -> dict[str, int]:
@@ -210,9 +227,12 @@ def list_command(output: Annotated[Path, typer.Option(help="Folder of datasets."
     if not found:
         _say(f"No versions below {output}. Next: pipeline run recipes/commoncrawl.yaml")
         return
-    with _plain_errors():
-        for entry in found:
+    for entry in found:
+        try:
             described = load_manifest(entry.folder)
+        except ManifestError as error:
+            _say(f"{entry.dataset}/{entry.version}  damaged: {error}")
+        else:
             kept = sum(described.counts.get("documents", {}).values())
             tokens = sum(cell.tokens for cell in described.cells)
             mark = "latest" if entry.is_latest else ""
@@ -234,7 +254,7 @@ def verify_command(
             _say(problem)
         if problems:
             _say()
-            _say(f"{len(problems)} problems in {folder}. Next: remove that folder and run its recipe again.")
+            _say(f"{len(problems)} problems in {folder.resolve()}. Next: remove that folder and run its recipe again.")
             raise typer.Exit(1)
         files = load_manifest(folder).files
     _say(f"{folder}: {len(files)} files, {sum(f.size for f in files):,} bytes, all as the manifest says.")

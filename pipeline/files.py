@@ -71,7 +71,10 @@ class Folder:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.fs, self.root = fsspec.core.url_to_fs(url)
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:  # a store whose package is not installed, or an unknown scheme
+            raise OSError(f"{url}: {error}") from None
         self.is_local = "file" in ([self.fs.protocol] if isinstance(self.fs.protocol, str) else self.fs.protocol)
 
     def path(self, name: str) -> str:
@@ -103,13 +106,14 @@ class Folder:
         return cast(bytes, self.fs.cat_file(self.path(name)))
 
     def read_table(self, name: str, columns: Sequence[str] | None = None) -> "pa.Table":
-        """A Parquet file as a table."""
+        """A Parquet file as a table. Raises OSError if a page is not what its checksum says."""
         import pyarrow.parquet as pq
 
+        settings = {"columns": columns, "use_threads": False, "page_checksum_verification": True}
         if self.is_local:
-            return pq.read_table(self.path(name), columns=columns, use_threads=False, partitioning=None)
+            return pq.read_table(self.path(name), partitioning=None, **settings)
         with self.fs.open(self.path(name), "rb") as file:
-            return pq.read_table(file, columns=columns, use_threads=False)
+            return pq.read_table(file, **settings)
 
     def commit(self, name: str, write: Callable[[Path], None]) -> tuple[str, int]:
         """Let `write` fill a file, then publish it as `name` in one step; returns its sha256 and size in bytes."""
@@ -212,8 +216,17 @@ class PartStore:
         return self.folder.exists(f"{stage}/{key}/{MARKER}")
 
     def marker(self, stage: str, key: str) -> Marker:
-        """The marker of a committed Part. Raises FileNotFoundError."""
-        value = json.loads(self.folder.read(f"{stage}/{key}/{MARKER}"))
+        """The marker of a committed Part.
+
+        Raises:
+            FileNotFoundError: if the Part is not committed.
+            DamagedError: if its marker is no JSON.
+        """
+        try:
+            value = json.loads(self.folder.read(f"{stage}/{key}/{MARKER}"))
+        except ValueError:
+            part = self.folder.path(f"{stage}/{key}")
+            raise DamagedError(f"{part}/{MARKER}: not JSON; remove the folder {part} and run again") from None
         files = tuple(PartFile(**f) for f in value.pop("files"))
         return Marker(files=files, counts=Counts(value.pop("counts")), **value)
 
@@ -221,7 +234,7 @@ class PartStore:
         """A Parquet file of a committed Part.
 
         Raises:
-            DamagedError: if the file is missing or its size is not the marker's.
+            DamagedError: if the file is missing, its size is not the marker's, or a page's checksum is wrong.
         """
         expected = self.marker(stage, key).file(name).size
         where = f"{stage}/{key}/{name}"
@@ -234,7 +247,11 @@ class PartStore:
                 f"{self.folder.path(where)}: expected {expected} bytes, found {'none' if found < 0 else found}; "
                 f"remove the folder {self.folder.path(f'{stage}/{key}')} and run again"
             )
-        return self.folder.read_table(where, columns)
+        try:
+            return self.folder.read_table(where, columns)
+        except OSError as error:
+            part = self.folder.path(f"{stage}/{key}")
+            raise DamagedError(f"{part}/{name}: {error}; remove the folder {part} and run again") from None
 
 
 class PartWriter:
@@ -289,5 +306,6 @@ def _write_parquet(table: "pa.Table", path: Path) -> None:
         data_page_version="1.0",
         use_dictionary=[f.name for f in table.schema if f.type == pa.string()],
         write_statistics=True,
+        write_page_checksum=True,
         store_schema=True,
     )

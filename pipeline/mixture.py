@@ -90,6 +90,10 @@ def plan(cells: Sequence[CellTotals], options: MixtureOptions) -> list[MixtureRo
     return mixture
 
 
+ABOUT_ONCE = 1.005
+"""Epochs that are shown as 1.00 and not worth a remark: a plan in whole rows seldom meets a share exactly."""
+
+
 def remarks(mixture: Sequence[MixtureRow]) -> list[str]:
     """What a person should know about a plan, a sentence each: Cells not read at all, in part, or more than once."""
     said = []
@@ -99,7 +103,7 @@ def remarks(mixture: Sequence[MixtureRow]) -> list[str]:
             said.append(f"{row.cell}: not read at all, since {why}")
         elif 0 < row.rows < row.rows_available:
             said.append(f"{row.cell}: {row.rows} of {row.rows_available} rows are read ({row.epochs:.2f} epochs)")
-        elif row.rows > row.rows_available:
+        elif row.rows > row.rows_available * ABOUT_ONCE:
             said.append(f"{row.cell}: repeated, {row.epochs:.2f} epochs of {row.rows_available} rows")
     return said
 

@@ -198,7 +198,7 @@ def make_plan(recipe: Recipe) -> Plan:
     measure_fields = {"language": dump["language"], "lines": line_fields, "dedup": signature}
     measure = [_part("measure", e.label, measure_fields, [e.key], {"extract": e.key}) for e in extract]
     judge = [
-        _part("judge", m.label, limit_fields, [e.key, m.key], {"extract": e.key, "measure": m.key})
+        _part("judge", m.label, {"limits": limit_fields}, [e.key, m.key], {"extract": e.key, "measure": m.key})
         for e, m in zip(extract, measure, strict=True)
     ]
     rows = [
@@ -211,13 +211,15 @@ def make_plan(recipe: Recipe) -> Plan:
     cluster_fields = {"survivor": dump["dedup"]["survivor"], "sources": sources}
     matched = [{"band": m.label, "key": m.key} for m in match]
     cluster = _part("cluster", "all", cluster_fields, [upstream, matched], {"rows": rows, "match": matched})
-    select_fields = {"pii": dump["pii"], "lines": line_fields, "seed": recipe.seed}
+    select_fields = {"pii": dump["pii"]}
     select = [
         _part("select", e.label, select_fields, [row, cluster.key], {**row, "cluster": cluster.key, "index": index})
         for index, (e, row) in enumerate(zip(extract, rows, strict=True))
     ]
     selected = [s.key for s in select]
-    tokenizer = _part("tokenizer", "all", [dump["tokenizer"], recipe.seed], selected, {"select": selected})
+    tokenizer = _part(
+        "tokenizer", "all", {"tokenizer": dump["tokenizer"], "seed": recipe.seed}, selected, {"select": selected}
+    )
     pack_fields = {"packing": dump["packing"], "seed": recipe.seed}
     pack = []
     for group in _pack_groups(recipe, extract):
@@ -229,7 +231,7 @@ def make_plan(recipe: Recipe) -> Plan:
     packed = [p.key for p in pack]
     work = {"rows": [{**r, "select": k} for r, k in zip(rows, selected, strict=True)]}
     work |= {"cluster": cluster.key, "tokenizer": tokenizer.key, "pack": packed}
-    describe_fields = [dump, all_libraries(), all_assets()]
+    describe_fields = dump | {"libraries": all_libraries(), "assets": all_assets()}
     describe = _part("describe", "all", describe_fields, [digest(work)], work)
     stages = {
         "extract": extract,

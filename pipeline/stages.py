@@ -303,7 +303,8 @@ def _clean(documents: pa.Table, spans: pa.ChunkedArray, scrubber: Scrubber) -> t
     columns: dict[str, Any] = {"text": texts, "title": documents["title"], "url": documents["url"]}
     replaced: dict[str, int] = {}
     for column, values in columns.items():
-        scrubbed, found = scrubber.scrub(one_array(values, pa.large_string()))
+        scrub = scrubber.scrub_urls if column == "url" else scrubber.scrub
+        scrubbed, found = scrub(one_array(values, pa.large_string()))
         columns[column] = scrubbed
         for kind, n in found.items():
             replaced[kind] = replaced.get(kind, 0) + int(n.sum())
@@ -324,7 +325,7 @@ def _decisions(
     )
     rest = rest.append_column("survivor", rest["id"])
     table = pa.concat_tables([kept.cast(DECISION), rest.cast(DECISION)]).sort_by("id")
-    urls = scrubber.scrub(one_array(table["url"], pa.large_string()))[0]
+    urls = scrubber.scrub_urls(one_array(table["url"], pa.large_string()))[0]
     return table.set_column(table.schema.get_field_index("url"), DECISION.field("url"), urls.cast(pa.string()))
 
 

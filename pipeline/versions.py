@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.files import Folder, fault, fsync_folder, sha256_of_file
-from pipeline.manifest import VERSION_DIGITS, Manifest, load_manifest
+from pipeline.files import DamagedError, Folder, fault, fsync_folder, sha256_of_file
+from pipeline.manifest import VERSION_DIGITS, DataFile, Manifest, load_manifest
 
 MANIFEST = "manifest.json"
 LATEST = "latest"
@@ -31,6 +31,7 @@ def publish(dataset: Folder, described: Manifest, origins: Sequence[str], render
         aside = dataset.child(f".aside-{secrets.token_hex(6)}") if dataset.is_local else target
         for file, origin in zip(described.files, origins, strict=True):
             aside.link(dataset.child(WORK), origin, file.path)
+            _check(aside, file, dataset.child(WORK), origin)
         fault("describe:linked")
         for name, data in renderings.items():
             aside.commit_bytes(name, data)
@@ -39,6 +40,21 @@ def publish(dataset: Folder, described: Manifest, origins: Sequence[str], render
             _rename(Path(aside.root), Path(target.root))
     fault("describe:published")
     point_latest(dataset, version)
+
+
+def _check(aside: Folder, file: DataFile, work: Folder, origin: str) -> None:
+    """Compare a linked file with what its Part committed: a link shares its bytes, damaged ones too.
+
+    Raises:
+        DamagedError: naming the Part to remove.
+    """
+    same_size = aside.size(file.path) == file.size
+    if same_size and (not aside.is_local or sha256_of_file(Path(aside.path(file.path))) == file.sha256):
+        return
+    part = work.path(origin.rpartition("/")[0])
+    raise DamagedError(
+        f"{work.path(origin)}: not the bytes that were committed; remove the folder {part} and run again"
+    )
 
 
 def point_latest(dataset: Folder, version: str) -> None:
@@ -113,8 +129,8 @@ def verify(folder: Path) -> list[str]:
     described = load_manifest(folder)
     problems = []
     actual = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:VERSION_DIGITS]
-    if actual != folder.name:
-        problems.append(f"{MANIFEST}: its sha256 begins with {actual}, the folder is called {folder.name}")
+    if actual != folder.resolve().name:
+        problems.append(f"{MANIFEST}: its sha256 begins with {actual}, the folder is called {folder.resolve().name}")
     for file in described.files:
         path = folder / file.path
         if not path.is_file():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import fsspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
@@ -89,6 +90,17 @@ def test_a_truncated_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
     assert f"expected {size} bytes, found {size - 1}; remove the folder" in str(error.value)
     path.unlink()
     with pytest.raises(DamagedError, match="found none"):
+        store.table("extract", "k1", "documents.parquet")
+
+
+def test_a_flipped_byte_is_refused(tmp_path: Path) -> None:
+    store = one_part(str(tmp_path))
+    path = tmp_path / "work" / "extract" / "k1" / "documents.parquet"
+    raw = bytearray(path.read_bytes())
+    column = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    raw[column.data_page_offset + column.total_compressed_size - 1] ^= 0x10  # the last byte of a page of values
+    path.write_bytes(raw)
+    with pytest.raises(DamagedError, match="remove the folder"):
         store.table("extract", "k1", "documents.parquet")
 
 

@@ -32,14 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from pipeline.config import ConfigError, load
+    from pipeline.config import ConfigError, load, locate
     from pipeline.manifest import ManifestError
     from pipeline.shards import ShardError
     from pipeline.tokenizer.vocab import VocabError
     from training.config import TrainConfig, TrainingError
 
     try:
-        config = load(options.config, TrainConfig, options.set)
+        config = load(locate(options.config)[0], TrainConfig, options.set)
         paths = {name: getattr(options, name) for name in ("data", "output") if getattr(options, name)}
         from training.train import train
 

@@ -21,6 +21,7 @@ from pipeline.files import Folder, PartStore, PartWriter
 from pipeline.manifest import canonical_json
 from pipeline.plan import STAGES, Part, differences, library_versions
 from pipeline.recipe import Recipe
+from pipeline.state import is_done
 
 # One thread a worker: the engine's processes share the cores, and thread counts must change nothing but speed.
 SINGLE_THREAD = {
@@ -59,7 +60,7 @@ def run_part(recipe: Recipe, part: Part, store: PartStore) -> None:
     """Run one Part and commit it; a Part that is done already is left alone."""
     from pipeline.stages import STAGE_FUNCTIONS
 
-    if store.is_done(part.stage, part.key):
+    if is_done(store, part):
         return
     out = PartWriter(store, part.stage, part.key, part.label, part.ingredients)
     out.folder.sweep()

@@ -32,11 +32,12 @@ def decode_body(body: bytes, transfer: str, content: str, max_bytes: int) -> byt
     codings = [*_codings(content), *_codings(transfer)]
     if len(codings) > MAX_CODINGS:
         raise BodyError("too many codings")
-    for coding in reversed(codings):
+    for left, coding in reversed(list(enumerate(codings))):
         try:
             body = _decode(body, coding, max_bytes)
         except (zlib.error, OSError, ValueError):
-            if not _MARKUP.match(body):
+            joined_already = coding == "chunked" and left > 0  # the next coding will tell
+            if not joined_already and not _MARKUP.match(body):
                 raise BodyError(coding) from None
     return body[: max_bytes + 1]
 

@@ -95,7 +95,10 @@ def _find_local(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
 
 
 def _walk(root: Path, suffixes: Sequence[str]) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for folder, folders, names in os.walk(root, onerror=refuse):
         folders[:] = [entry for entry in folders if not entry.startswith(".")]
         for file in names:
             if file.lower().endswith(tuple(suffixes)) and not file.startswith("."):

@@ -43,7 +43,7 @@ def read_warc(slice_: Slice, max_page_bytes: int = MAX_PAGE_BYTES) -> Iterator[R
 
     An archive that was crawled and lies inside a record is content and not read. Fates: `not_a_response`, `not_http`,
     `bad_http_header`, `http_status`, `not_html`, `bad_body`, `empty_body`, `page_too_large`, `bad_record`,
-    `truncated_record`, `damaged_bytes` (a stretch that is no record), `unsupported_archive` (ARC).
+    `truncated_record`, `damaged_bytes` (a stretch that is no record), `empty_file`, `unsupported_archive` (ARC).
 
     Raises:
         SourceError: if the file cannot be opened or read, or has changed since it was listed.
@@ -89,6 +89,9 @@ def _open(url: str) -> BinaryIO:
 def _offsets(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]:
     file.seek(0)
     head = file.read(len(GZIP_MAGIC))
+    if not head:
+        yield 0, Frame(0, b"", 0, 0, "empty_file", "0 bytes"), FileView(file)
+        return
     if head == GZIP_MAGIC or (slice_.path.lower().endswith(".gz") and head != b"WAR"):
         yield from _compressed(file, slice_)
         return
@@ -156,7 +159,7 @@ def _read_http(record: Record, content: bytes, max_page_bytes: int) -> tuple[str
     if status[1] != b"200":
         return "http_status", status[1].decode()
     content_type = _clean(headers.get("Content-Type") or "")
-    mime = content_type.partition(";")[0].strip().lower()
+    mime = re.split(r"[;,\s]", content_type.strip(), maxsplit=1)[0].lower()  # also of `text/html charset=utf-8`
     if mime and mime not in HTML_TYPES:
         return "not_html", mime[:80]
     try:

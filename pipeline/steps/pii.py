@@ -30,6 +30,10 @@ _LOCAL_START = re.compile(rf"\b[{_ATOM}]")
 _DOMAIN = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}|{_LITERAL}")
 _IPV4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
 
+# Scheme and host of a URL, without user and password (RFC 3986, section 3.2).
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?![^/?#]*@)[^/?#]*")
+_URL_PIECE = re.compile(r"[/?&=#;]+|[^/?&=#;]+")
+
 # Looser expressions for RE2, which looks through all texts: what they do not find, those above do not match either.
 _MAYBE = {
     "email": rf"[{_ATOM}]@[A-Za-z0-9\[]",
@@ -61,6 +65,30 @@ class Scrubber:
         for kind in self._kinds:
             scrubbed, counts[kind] = self._scrub_kind(scrubbed, kind)
         return scrubbed, counts
+
+    def scrub_urls(
+        self, urls: pa.LargeStringArray | list[str]
+    ) -> tuple[pa.LargeStringArray, dict[str, npt.NDArray[np.int64]]]:
+        """As `scrub`, for URLs: scheme and host stay, and each piece of the rest (between / ? & = # ;) is a text.
+
+        A host is where a document comes from, and `https://site.example/@name` is no address that reaches into it.
+        """
+        scrubbed = pa.array(urls, pa.large_string())
+        counts = {kind: np.zeros(len(scrubbed), dtype=np.int64) for kind in self._kinds}
+        maybe = pc.fill_null(pc.match_substring_regex(scrubbed, "|".join(_MAYBE.values())), False)
+        changed = []
+        at = np.flatnonzero(maybe.to_numpy(zero_copy_only=False))
+        for i in at:
+            url = scrubbed[int(i)].as_py()
+            head = _ORIGIN.match(url)
+            start = head.end() if head else 0
+            pieces, found = self.scrub(_URL_PIECE.findall(url[start:]))
+            changed.append(url[:start] + "".join(pieces.to_pylist()))
+            for kind, n in found.items():
+                counts[kind][i] = n.sum()
+        if len(at) == 0:
+            return scrubbed, counts
+        return pc.replace_with_mask(scrubbed, maybe, pa.array(changed, pa.large_string())), counts
 
     def _scrub_kind(self, texts: pa.LargeStringArray, kind: str) -> tuple[pa.LargeStringArray, npt.NDArray[np.int64]]:
         counts = np.zeros(len(texts), dtype=np.int64)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -220,3 +221,29 @@ def test_the_manifest_holds_no_time_host_or_place(made: Path, tmp_path: Path) ->
     assert str(tmp_path) not in text
     assert socket.gethostname() not in text
     assert not re.search(r"20\d\d-\d\d-\d\d[T ]\d\d:", text)
+
+
+def test_a_removed_version_comes_back_as_it_was(small_recipe: Path, cli, tmp_path: Path, made: Path) -> None:
+    before = (made / "manifest.json").read_bytes()
+    shutil.rmtree(made)
+    done = cli("run", small_recipe, OUT, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert (made / "manifest.json").read_bytes() == before
+    assert cli("verify", "small", OUT, tmp_path / "out").returncode == 0
+
+
+def test_bytes_damaged_in_place_are_not_published_again(small_recipe: Path, cli, tmp_path: Path, made: Path) -> None:
+    shard = made / next(f.path for f in load_manifest(made).files if f.kind == "shard")
+    with shard.open("r+b") as file:  # the Part holds the same file
+        file.seek(shard.stat().st_size // 2)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 1]))
+    shutil.rmtree(made)
+    failed = cli("run", small_recipe, OUT, tmp_path / "out")
+    assert failed.returncode == 1
+    found = re.search(r"not the bytes that were committed; remove the folder (\S+) and run again", failed.stderr)
+    assert found and not made.exists()
+    shutil.rmtree(found[1])
+    assert cli("run", small_recipe, OUT, tmp_path / "out").returncode == 0
+    assert cli("verify", "small", OUT, tmp_path / "out").returncode == 0

@@ -82,7 +82,7 @@ def test_a_killed_slurm_task_is_made_up_for_by_the_next_run(small_recipe: Path, 
 
 @pytest.mark.parametrize(
     ("option", "reason"),
-    [("partition=nowhere", "invalid partition"), ("array=0-3", "is set by the engine"), ("nodes=99", "not available")],
+    [("partition=nowhere", "invalid partition"), ("time=soon", "Invalid"), ("array=0-3", "is set by the engine")],
 )
 def test_a_refused_job_ends_the_run_with_the_reason(
     option: str, reason: str, small_recipe: Path, tmp_path: Path, slurm: Path
@@ -94,12 +94,12 @@ def test_a_refused_job_ends_the_run_with_the_reason(
     assert jobs() == ""
 
 
-def test_a_job_that_does_not_start_is_reported_and_sigterm_cancels_it(
+def test_a_job_that_cannot_start_is_reported_and_sigterm_cancels_it(
     small_recipe: Path, tmp_path: Path, slurm: Path
 ) -> None:
     errors = tmp_path / "errors"
-    with running(small_recipe, tmp_path / "out", errors, "--slurm", "begin=now+1hour") as process:
-        wait_for(lambda: "2 PENDING (BeginTime)" in errors.read_text(), 60)
+    with running(small_recipe, tmp_path / "out", errors, "--slurm", "nodes=99") as process:
+        wait_for(lambda: "2 PENDING (PartitionConfig)" in errors.read_text(), 60)
         assert "PENDING" in jobs()
         process.terminate()
         assert process.wait(timeout=20) == 130

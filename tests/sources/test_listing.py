@@ -80,7 +80,7 @@ def test_what_is_missing_is_named(folder: Path) -> None:
 
 @given(
     sizes=st.lists(
-        st.tuples(st.integers(0, 9 * MEGABYTE), st.sampled_from([".warc", ".warc.gz", ".jsonl"])), max_size=30
+        st.tuples(st.integers(0, 9 * MEGABYTE), st.sampled_from([".warc", ".warc.gz", ".jsonl.gz"])), max_size=30
     ),
     part_mb=st.integers(1, 5),
 )
@@ -97,7 +97,7 @@ def test_cut_covers_every_byte_once(sizes: list[tuple[int, str]], part_mb: int) 
     for part in parts:
         n_bytes = sum(piece.end - piece.start for piece in part)
         assert part
-        assert n_bytes <= part_mb * MEGABYTE or (len(part) == 1 and part[0].path.endswith(".jsonl"))
+        assert n_bytes <= part_mb * MEGABYTE or (len(part) == 1 and part[0].path.endswith(".jsonl.gz"))
     for part, following in pairwise(parts):
         both = sum(piece.end - piece.start for piece in (*part, following[0]))
         assert both > part_mb * MEGABYTE or not (part[0].is_whole and following[0].is_whole)

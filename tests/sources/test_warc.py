@@ -155,6 +155,20 @@ def test_a_hostile_url_or_date_is_cleaned(tmp_path: Path) -> None:
     assert (record.url, record.date) == ("http://a.example/[2J", "")
 
 
+def test_a_type_without_semicolon_is_html(tmp_path: Path) -> None:
+    record = read_bytes(tmp_path, by_record([warc_record(http(Content_Type="text/html charset=utf-8"))]))[0]
+    assert (record.fate, record.html, record.charset) == ("", PAGE, "utf-8")
+
+
+def test_a_body_stored_joined_but_still_packed_is_read(tmp_path: Path) -> None:
+    packed = http(gzip.compress(PAGE), Transfer_Encoding="chunked", Content_Encoding="gzip")
+    assert read_bytes(tmp_path, by_record([warc_record(packed)]))[0].html == PAGE
+
+
+def test_an_empty_file_has_a_fate(tmp_path: Path) -> None:
+    assert [(r.fate, r.offset) for r in read_bytes(tmp_path, b"")] == [("empty_file", 0)]
+
+
 def test_arc_files_are_not_passed_over_in_silence(tmp_path: Path) -> None:
     (record,) = read_bytes(tmp_path, b"filedesc://x", "old.arc.gz")
     assert (record.fate, record.detail, record.offset) == ("unsupported_archive", "ARC", 0)

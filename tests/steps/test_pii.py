@@ -121,3 +121,22 @@ def test_planted_addresses_are_found(shared_data: Path) -> None:
             found += sum(value.strip() not in clean for value in values)
     assert marked > 50
     assert found / marked > 0.98
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://cdn.example/react@18.2.0/x", "https://cdn.example/email@example.com/x"),
+        ("https://site.example/@first.last", "https://site.example/@first.last"),
+        ("https://site.example/?to=a.b@c.net&x=1", "https://site.example/?to=email@example.com&x=1"),
+        ("https://user.name@host.example/x", "https://email@example.com/x"),
+        ("http://8.8.8.8/from/9.9.9.9", "http://8.8.8.8/from/22.214.171.124"),
+        ("mailto:a@b.net", "mailto:email@example.com"),
+        ("https://site.example/plain", "https://site.example/plain"),
+    ],
+)
+def test_a_url_keeps_its_host(url: str, expected: str) -> None:
+    scrubbed, counts = Scrubber(PiiOptions()).scrub_urls([url, "x"])
+    assert scrubbed.to_pylist() == [expected, "x"]
+    assert sum(int(n[0]) for n in counts.values()) == (url != expected)
+    assert sum(int(n[1]) for n in counts.values()) == 0
