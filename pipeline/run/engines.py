@@ -13,11 +13,13 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol
 
 from datatrove.executor.local import LocalPipelineExecutor
@@ -30,6 +32,7 @@ MAX_DEATHS = 3
 POLL_S = 1.0
 STORE_LAG_S = 10.0
 """How long a shared file system may take to show a worker's last marker."""
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CONNECT_TIMEOUT_S = 20.0
 RAY_OBJECT_STORE_BYTES = 80 << 20
 """About the least that Ray starts with (75 MiB); only the executor, a few kilobytes, goes through the object store."""
@@ -56,7 +59,7 @@ def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def _run_ranks(
+def run_ranks(
     task: StageTask,
     n_ranks: int,
     workers: int,
@@ -83,7 +86,7 @@ def _run_ranks(
             rank = suspects.popleft()
             running[submit(rank)] = rank
         done, _ = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
-        for future in done:
+        for future in sorted(done, key=running.__getitem__):
             rank = running.pop(future)
             error = future.exception()
             if isinstance(error, deaths):
@@ -100,6 +103,22 @@ def _run_ranks(
                 cause = (str(error).strip().splitlines() or [""])[-1]
                 raise EngineError(f"{task.label(rank)} could not be run: {type(error).__name__}: {cause}") from error
         tick()
+
+
+def _executor(task: StageTask, n_ranks: int) -> LocalPipelineExecutor:
+    """datatrove's executor with one rank for each Part.
+
+    Of every rank it keeps log, statistics and completion, three files that say less than the Part's marker, and whose
+    failure on a full disk would be stack traces on the terminal: they go to memory, and `_run_rank` drops them.
+    """
+    return LocalPipelineExecutor([task], tasks=n_ranks, logging_dir="memory://gristmill-log", skip_completed=False)
+
+
+def _run_rank(executor: LocalPipelineExecutor, rank: int, folder: Path) -> None:
+    """In a worker: one rank, in the folder that relative paths of the recipe start from."""
+    os.chdir(folder)
+    executor._run_for_rank(rank, 1)  # local rank 1: nothing but errors on standard error
+    executor.logging_dir.fs.rm(executor.logging_dir.path, recursive=True)
 
 
 class WorkerPool:
@@ -125,20 +144,41 @@ class WorkerPool:
         return ProcessPoolExecutor(self.workers, mp_context=self._context, initializer=start_worker)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Run a picklable function in a worker; a pool that has lost one is replaced first."""
-        try:
-            return self._pool.submit(function, *arguments)
-        except BrokenProcessPool:
-            self.kill()
-            self._pool = self._start()
-            return self._pool.submit(function, *arguments)
+        """Run a picklable function in a worker; a pool that has lost one, or their server, is replaced first."""
+        with _signals_wait():
+            try:
+                return self._pool.submit(function, *arguments)
+            except (BrokenProcessPool, EOFError, ConnectionError):
+                self.kill()
+                self._pool = self._start()
+                return self._pool.submit(function, *arguments)
 
     def kill(self) -> None:
         """End all workers at once; safe, since a Part is committed as a whole or not at all."""
-        for process in multiprocessing.active_children():
-            if process not in self._others:
-                process.kill()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        with _signals_wait():
+            for process in multiprocessing.active_children():
+                if process not in self._others:
+                    process.kill()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Signals that stop a run do so at the end of the block: a worker that is being born could not be killed yet."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = {n: signal.getsignal(n) for n in STOPPING if signal.getsignal(n) not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, lambda number, frame: caught.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if caught:
+        raise KeyboardInterrupt
 
 
 class LocalEngine:
@@ -153,22 +193,16 @@ class LocalEngine:
 
     def execute(self, task: StageTask, n_parts: int, logging_dir: str, tick: Tick) -> None:
         """See Engine."""
-        executor = LocalPipelineExecutor([task], tasks=n_parts, logging_dir=logging_dir, skip_completed=False)
+        executor = _executor(task, n_parts)
 
         def submit(rank: int) -> Future[None]:
             return self._pool.submit(_run_rank, executor, rank, Path.cwd())
 
-        _run_ranks(task, n_parts, self._pool.workers, submit, (BrokenProcessPool,), tick)
+        run_ranks(task, n_parts, self._pool.workers, submit, (BrokenProcessPool,), tick)
 
     def close(self) -> None:
         """See Engine."""
         self._pool.kill()
-
-
-def _run_rank(executor: LocalPipelineExecutor, rank: int, folder: Path) -> None:
-    """In a worker: one rank of datatrove's, in the folder that relative paths of the recipe start from."""
-    os.chdir(folder)
-    executor._run_for_rank(rank, 1)  # local rank 1: on standard error errors only
 
 
 class RayEngine:
@@ -210,8 +244,7 @@ class RayEngine:
     def execute(self, task: StageTask, n_parts: int, logging_dir: str, tick: Tick) -> None:
         """See Engine."""
         task = task.elsewhere()
-        executor = LocalPipelineExecutor([task], tasks=n_parts, logging_dir=logging_dir, skip_completed=False)
-        shared = self._ray.put(executor)
+        shared = self._ray.put(_executor(task, n_parts))
         # One CPU and no memory are asked for: a request that no node can meet would wait for ever without a word.
         remote = self._ray.remote(_run_rank).options(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")
 
@@ -221,7 +254,7 @@ class RayEngine:
 
         errors = self._ray.exceptions
         deaths = (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError, errors.ObjectLostError)
-        _run_ranks(task, n_parts, self._workers, submit, deaths, tick)
+        run_ranks(task, n_parts, self._workers, submit, deaths, tick)
 
     def close(self) -> None:
         """See Engine."""
@@ -250,11 +283,11 @@ def make_engine(name: str, workers: int, sbatch: Mapping[str, str]) -> Engine:
     else:
         engine = RayEngine(workers) if name == "ray" else LocalEngine(workers)
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in STOPPING:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, _interrupt)
     return engine
 
 
-def _interrupt(number: int, frame: object) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
