@@ -154,7 +154,9 @@ def load_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise ManifestError(f"{path}: no such file; a dataset version is a folder that holds manifest.json") from None
     except ValueError as error:
-        raise ManifestError(f"{path}: not JSON ({error}); the file is damaged: remove the folder and run its recipe again") from None
+        raise ManifestError(
+            f"{path}: not JSON ({error}): damaged; remove its folder and run the recipe again"
+        ) from None
     found = value.get("format") if isinstance(value, dict) else None
     if found != FORMAT:
         raise ManifestError(f"{path}: format is {found!r}, this program reads {FORMAT!r}")
