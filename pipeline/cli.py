@@ -145,7 +145,9 @@ def _empty_sources(described: Manifest) -> Iterator[str]:
     """A warning for each source that gave no document although it has records, with the most frequent reasons."""
     counts = described.counts
     for name in described.sources:
-        if counts.get("records", {}).get(name) and not counts.get("documents", {}).get(name):
+        if not counts.get("records", {}).get(name):
+            yield f"warning: {name}: its files hold no records"
+        elif not counts.get("documents", {}).get(name):
             ends = {**counts.get("fates", {}).get(name, {}), **counts.get("dropped", {}).get(name, {})}
             most = sorted(ends.items(), key=lambda item: (-item[1], item[0]))[:3]
             why = ", ".join(f"{reason} {n:,}" for reason, n in most)
@@ -174,7 +176,7 @@ def _summary(dataset: Path, version: str) -> None:
     Console(width=max(80, shutil.get_terminal_size().columns)).print(table)
     _say()
     notes = [*_empty_sources(described), *remarks(described.mixture)]
-    _say("\n".join([*notes, ""]) if notes else f"All {len(described.mixture)} sources are read once.\n")
+    _say("\n".join([*notes, ""]) if notes else "Every source is read once.\n")
     _say(f"version  {version}")
     _say(f"data     {dataset / version}")
     _say(f"card     {dataset / version / 'card.md'}")

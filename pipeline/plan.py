@@ -111,6 +111,11 @@ def library_versions(stage: str) -> Mapping[str, str]:
     return versions
 
 
+def stage_code(stage: str) -> str:
+    """Digest of the code that makes a stage's bytes (see `pipeline.code`)."""
+    return code_digest(stage, (*STAGES[stage].modules, "pipeline.document", "pipeline.files"))
+
+
 def all_libraries() -> dict[str, str]:
     """Every version that may change bytes of a dataset, for its manifest."""
     joined = {"python": platform.python_version()}
@@ -136,7 +141,7 @@ def _part(stage: str, label: str, recipe: Any, inputs: Any, work: Mapping[str, A
         "inputs": inputs,
     }
     if is_editable():
-        ingredients["code"] = code_digest(stage, (*spec.modules, "pipeline.document", "pipeline.files"))
+        ingredients["code"] = stage_code(stage)
     return Part(stage, label, digest(ingredients)[:KEY_DIGITS], ingredients, work)
 
 

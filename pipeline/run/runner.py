@@ -149,16 +149,18 @@ def _failures(folder: Folder) -> list[dict[str, Any]]:
 
 def _stage_error(stage: str, missing: Sequence[Part], n_parts: int, folder: Folder) -> RunError:
     failures = _failures(folder)
-    done = f"{n_parts - len(missing)} of {n_parts} Parts of {stage} are committed and will not run again"
+    where = folder.root if folder.is_local else folder.url
+    n_done = n_parts - len(missing)
+    done = f" {n_done} of {n_parts} Parts of {stage} are committed and will not run again." if n_done else ""
     if not failures:
         return RunError(
-            f"{stage}: {len(missing)} Parts were not done, first {missing[0].label}; no worker said why (killed, or "
-            f"of memory?). Logs: {folder.url}. {done}; run the same command to go on."
+            f"{stage}: {len(missing)} of {n_parts} Parts were not done, first {missing[0].label}, and no worker said "
+            f"why: killed, or out of memory? Logs: {where}.{done} Run the same command to go on."
         )
     first = failures[0]
     more = f" ({len(failures) - 1} more Parts failed; see failure-*.json there)" if len(failures) > 1 else ""
     return RunError(
-        f"{stage}: {first['label']}: {first['message'] or first['error']}{more}. Details: {folder.url}. {done}.",
+        f"{stage}: {first['label']}: {first['message'] or first['error']}{more}. Details: {where}.{done}",
         "\n".join(f["traceback"] for f in failures),
     )
 

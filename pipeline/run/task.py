@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.assets import cache_folder
-from pipeline.code import code_digest
 from pipeline.files import Folder, PartStore, PartWriter
 from pipeline.manifest import canonical_json
-from pipeline.plan import STAGES, Part, differences, library_versions
+from pipeline.plan import STAGES, Part, differences, library_versions, stage_code
 from pipeline.recipe import Recipe
 from pipeline.state import is_done
 
@@ -129,7 +128,7 @@ def _check_code(part: Part) -> None:
     spec = STAGES[part.stage]
     here: dict[str, Any] = {"revision": spec.revision, "libraries": dict(library_versions(part.stage))}
     if "code" in part.ingredients:
-        here["code"] = code_digest(part.stage, (*spec.modules, "pipeline.document", "pipeline.files"))
+        here["code"] = stage_code(part.stage)
     changed = differences({name: part.ingredients[name] for name in here}, here)
     if changed:
         raise OtherCodeError(
