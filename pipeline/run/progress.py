@@ -5,8 +5,18 @@ import time
 
 from rich import progress as rich_progress
 from rich.console import Console
+from rich.text import Text
 
 LOG_EVERY_S = 15.0
+
+
+class _Rate(rich_progress.ProgressColumn):
+    """Parts a second."""
+
+    def render(self, task: rich_progress.Task) -> Text:
+        """The rate, or blanks before there is one."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:6.2f}/s" if speed else " " * 8)
 
 
 class Progress:
@@ -30,6 +40,7 @@ class Progress:
                     rich_progress.BarColumn(),
                     rich_progress.MofNCompleteColumn(),
                     rich_progress.TextColumn("Parts"),
+                    _Rate(),
                     rich_progress.TimeElapsedColumn(),
                     rich_progress.TextColumn("left"),
                     rich_progress.TimeRemainingColumn(),
@@ -47,7 +58,7 @@ class Progress:
         elif time.monotonic() - self._said >= LOG_EVERY_S:
             self._said = time.monotonic()
             elapsed = self._said - self._begun
-            left = f", {elapsed / done * (self._n_parts - done):.0f} s left" if done else ""
+            left = f", {done / elapsed:.2f}/s, {elapsed / done * (self._n_parts - done):.0f} s left" if done else ""
             self._line(f"{stage}: {done}/{self._n_parts} Parts, {elapsed:.0f} s{left}")
 
     def finish(self, stage: str) -> None:
