@@ -111,3 +111,10 @@ def test_files_name_no_machine(repository: Path) -> None:
         text = path.read_text(encoding="utf-8", errors="replace")
         found = pattern.search(text)
         assert not found, f"{path.relative_to(repository)} contains {found.group()!r}"
+
+
+def test_one_place_writes_tables_and_none_of_it_is_polars(repository: Path) -> None:
+    """Bytes of polars writers vary with threads; tables are written with fixed settings in `files.py` alone."""
+    sources = {p.name: p.read_text() for p in (repository / "pipeline").rglob("*.py")}
+    assert [n for n, text in sources.items() if re.search(r"\.(sink_\w+|write_parquet|write_ipc)\(", text)] == []
+    assert [n for n, text in sources.items() if re.search(r"\bpq\.write_table\(", text)] == ["files.py"]
