@@ -6,22 +6,16 @@ and of the stage's own function in `pipeline/stages.py` with the names there tha
 
 import ast
 import hashlib
-import json
+import sysconfig
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@cache
 def is_editable() -> bool:
-    """Whether the project is installed in editable mode, or runs from a checkout without being installed."""
-    try:
-        text = metadata.distribution("gristmill").read_text("direct_url.json")
-    except metadata.PackageNotFoundError:
-        return True
-    return bool(text) and bool(json.loads(text or "{}").get("dir_info", {}).get("editable", False))
+    """Whether the code runs from a checkout (an editable install, or none) and not from an installed wheel."""
+    return ROOT not in {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
 
 
 def _file_of(module: str) -> Path | None:

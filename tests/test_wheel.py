@@ -1,5 +1,6 @@
 """What an installed wheel holds: every package, every recipe, the sample crawl."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,8 +11,11 @@ import pytest
 
 @pytest.fixture(scope="module")
 def wheel(repository: Path, tmp_path_factory) -> list[str]:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, repository]
+    folder, copy = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("copy") / "checkout"
+    # A copy: setuptools builds in place, and would take up what lies in an old build folder.
+    left_out = shutil.ignore_patterns(".git", ".venv", "build", "*.egg-info", "datasets", "models", "__pycache__")
+    shutil.copytree(repository, copy, ignore=left_out)
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, copy]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return zipfile.ZipFile(next(folder.glob("*.whl"))).namelist()

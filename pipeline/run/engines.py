@@ -30,8 +30,8 @@ from pipeline.run.task import SINGLE_THREAD, StageTask, start_worker, worker_env
 MAX_DEATHS = 3
 """A Part that was running when a worker died is tried this often."""
 POLL_S = 1.0
-STORE_LAG_S = 10.0
-"""How long a shared file system may take to show a worker's last marker."""
+STORE_LAG_S = 60.0
+"""How long a shared file system may take to show a worker's last marker (NFS: acdirmax, 60 s, nfs(5))."""
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CONNECT_TIMEOUT_S = 20.0
 RAY_OBJECT_STORE_BYTES = 80 << 20

@@ -5,17 +5,16 @@ import os
 import signal
 import socket
 import sys
-import sysconfig
 import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from multiprocessing import connection, parent_process
-from pathlib import Path
 from typing import Any
 
 from pipeline.assets import cache_folder
+from pipeline.code import ROOT, is_editable
 from pipeline.files import Folder, PartStore, PartWriter
 from pipeline.manifest import canonical_json
 from pipeline.plan import STAGES, Part, differences, library_versions, stage_code
@@ -36,9 +35,8 @@ def worker_environment() -> dict[str, str]:
     """Environment variables for workers that another machine or daemon starts: threads, cache, and the place of this
     package if it is not an installed one."""
     found = {**SINGLE_THREAD, "GRISTMILL_CACHE": str(cache_folder().absolute())}
-    root = Path(__file__).resolve().parents[2]
-    if root not in (Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")):
-        found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH", ""))))
+    if is_editable():
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     return found
 
 
