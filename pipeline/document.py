@@ -101,8 +101,17 @@ def one_array(column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> pa.Array
     return whole if whole.type == kind else whole.cast(kind)
 
 
-def id_bytes(ids: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
-    """A column of ids as uint8 [n, 16], without a copy where it is one chunk."""
-    whole = one_array(ids, ID_TYPE)
-    data = np.frombuffer(whole.buffers()[1] or b"", dtype=np.uint8)
-    return data[whole.offset * ID_BYTES : (whole.offset + len(whole)) * ID_BYTES].reshape(-1, ID_BYTES)
+def fixed_bytes(values: pa.Array) -> npt.NDArray[np.uint8]:
+    """The bytes of a FixedSizeBinary array: uint8, shape (n, width), read-only, without a copy.
+
+    Raises:
+        ValueError: the array has another type, or holds nulls.
+    """
+    if not pa.types.is_fixed_size_binary(values.type):
+        raise ValueError(f"expected a column of fixed-size binary, found {values.type}")
+    if values.null_count:
+        raise ValueError(f"{values.null_count} of {len(values)} values are null")
+    width, data = values.type.byte_width, values.buffers()[1]
+    if len(values) == 0 or data is None:
+        return np.zeros((len(values), width), np.uint8)
+    return np.frombuffer(data, np.uint8, len(values) * width, values.offset * width).reshape(len(values), width)

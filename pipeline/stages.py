@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,17 @@ from pipeline.card.markdown import render
 from pipeline.dedup.cluster import cluster as cluster_documents
 from pipeline.dedup.match import match as match_keys
 from pipeline.dedup.signatures import band_columns, exact_hash, signatures
-from pipeline.document import DECISION, DOCUMENT, FATE, RAW_DOCUMENT, document_id, id_bytes, one_array, sorted_table
+from pipeline.document import (
+    DECISION,
+    DOCUMENT,
+    FATE,
+    ID_TYPE,
+    RAW_DOCUMENT,
+    document_id,
+    fixed_bytes,
+    one_array,
+    sorted_table,
+)
 from pipeline.extract.charset import decode
 from pipeline.extract.textform import text_form
 from pipeline.extract.worker import Extractor
@@ -37,7 +46,7 @@ from pipeline.steps.limits import JUDGED, applies
 from pipeline.steps.limits import judge as judge_limits
 from pipeline.steps.pii import Scrubber
 from pipeline.steps.presets import expand
-from pipeline.steps.url import UrlRules
+from pipeline.steps.url import UrlRules, host_of
 from pipeline.text.lines import apply_spans, keep_spans
 from pipeline.text.scan import measure_kept, measure_texts
 from pipeline.text.shingles import shingle_hashes
@@ -334,17 +343,10 @@ def _count_clean(out: PartWriter, name: str, clean: pa.Table, replaced: Mapping[
     out.counts.add("utf8_bytes", name, n=pc.sum(pc.binary_length(clean["text"])).as_py() or 0)
     _count_values(out, "languages", name, clean["language"])
     _count_values(out, "licences", name, clean["licence"])
-    hosts = pa.array([_host(url) for url in clean["url"].to_pylist()], pa.string())
+    hosts = pa.array([host_of(url) for url in clean["url"].to_pylist()], pa.string())
     _count_values(out, "domains", name, hosts.filter(pc.not_equal(hosts, "")))
     for kind, n in sorted(replaced.items()):
         out.counts.add("pii", name, kind, n=n)
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
 
 
 # -- 6. Tokenizer: word counts of the clean text -> BPE ----------------------------------------------------------------
@@ -390,7 +392,7 @@ def _pack_split(
     """Write the shards of one split and return its totals (CellTotals as a dictionary)."""
     texts = one_array(documents["text"], pa.large_string())
     tokens, offsets = encode_documents(texts, words)
-    ids = id_bytes(documents["id"])
+    ids = fixed_bytes(one_array(documents["id"], ID_TYPE))
     seq_len, dtype = recipe.packing.seq_len, shards.token_dtype(words.vocab_size)
     packed = packing.order_rows(packing.pack(np.diff(offsets), seq_len), ids, recipe.seed)
     n_rows = len(packed.row_offsets) - 1

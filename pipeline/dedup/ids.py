@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.document import ID_TYPE
+from pipeline.document import ID_TYPE, fixed_bytes
 
 
 def one_array(table: pa.Table, name: str) -> pa.Array:
@@ -16,22 +16,6 @@ def one_array(table: pa.Table, name: str) -> pa.Array:
         raise ValueError(f"no column {name!r}; the table has {', '.join(table.column_names) or 'no columns'}")
     column = table.column(name)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def fixed_bytes(values: pa.Array) -> np.ndarray:
-    """The bytes of a FixedSizeBinary array: uint8, shape (n, width), read-only, without a copy.
-
-    Raises:
-        ValueError: the array has another type, or holds nulls.
-    """
-    if not pa.types.is_fixed_size_binary(values.type):
-        raise ValueError(f"expected a column of fixed-size binary, found {values.type}")
-    if values.null_count:
-        raise ValueError(f"{values.null_count} of {len(values)} values are null")
-    width, data = values.type.byte_width, values.buffers()[1]
-    if len(values) == 0 or data is None:
-        return np.zeros((len(values), width), np.uint8)
-    return np.frombuffer(data, np.uint8, len(values) * width, values.offset * width).reshape(len(values), width)
 
 
 def id_pairs(table: pa.Table, name: str) -> np.ndarray:

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dedup.ids import fixed_bytes, id_pairs, ids_of, one_array
-from pipeline.document import ID_TYPE
+from pipeline.dedup.ids import id_pairs, ids_of, one_array
+from pipeline.document import ID_TYPE, fixed_bytes
 from pipeline.kernels import njit
 
 EDGES = pa.schema([pa.field("a", ID_TYPE, nullable=False), pa.field("b", ID_TYPE, nullable=False)])
