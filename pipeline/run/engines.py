@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from datatrove.executor.local import LocalPipelineExecutor
 from datatrove.utils.logging import logger
 
-from pipeline.run.task import SINGLE_THREAD, StageTask, start_worker, worker_environment
+from pipeline.run.task import StageTask, start_worker, worker_environment
 
 MAX_DEATHS = 3
 """A Part that was running when a worker died is tried this often."""
@@ -129,7 +129,8 @@ class WorkerPool:
         self._others = set(multiprocessing.active_children())
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["pipeline.stages"])
-        os.environ.update(SINGLE_THREAD)
+        # Without PYTHONSAFEPATH a worker looks in the current folder first, and takes any `pipeline` there for this one.
+        os.environ.update({**worker_environment(), "PYTHONSAFEPATH": "1"})
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
