@@ -32,6 +32,8 @@ MAX_DEATHS = 3
 POLL_S = 1.0
 STORE_LAG_S = 60.0
 """How long a shared file system may take to show a worker's last marker (NFS: acdirmax, 60 s, nfs(5))."""
+RESTART_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
+"""Before a new pool each time: a server that was just killed still holds its socket, and refuses, until it is gone."""
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CONNECT_TIMEOUT_S = 20.0
 RAY_OBJECT_STORE_BYTES = 80 << 20
@@ -129,7 +131,7 @@ class WorkerPool:
         self._others = set(multiprocessing.active_children())
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["pipeline.stages"])
-        # Without PYTHONSAFEPATH a worker looks in the current folder first, and takes any `pipeline` there for this one.
+        # Without PYTHONSAFEPATH a worker would take any `pipeline` in the current folder for this one.
         os.environ.update({**worker_environment(), "PYTHONSAFEPATH": "1"})
         self._pool = self._start()
 
@@ -147,12 +149,14 @@ class WorkerPool:
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Run a picklable function in a worker; a pool that has lost one, or their server, is replaced first."""
         with _signals_wait():
-            try:
-                return self._pool.submit(function, *arguments)
-            except (BrokenProcessPool, EOFError, ConnectionError):
-                self.kill()
-                self._pool = self._start()
-                return self._pool.submit(function, *arguments)
+            for pause_s in RESTART_PAUSES_S:
+                try:
+                    return self._pool.submit(function, *arguments)
+                except (BrokenProcessPool, EOFError, ConnectionError):
+                    self.kill()
+                    time.sleep(pause_s)
+                    self._pool = self._start()
+            return self._pool.submit(function, *arguments)
 
     def kill(self) -> None:
         """End all workers at once; safe, since a Part is committed as a whole or not at all."""
