@@ -9,7 +9,8 @@ ingredients.
 import platform
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -166,8 +167,10 @@ def _extract_parts(recipe: Recipe) -> list[Part]:
             "extract": recipe.extract.model_dump(mode="json"),
         }
         for slices in cut(list_files(name, source), source.part_mb):
-            inputs = [{k: v for k, v in asdict(s).items() if k != "url"} for s in slices]
-            parts.append(_part("extract", _label(slices), fields, inputs, {"slices": [asdict(s) for s in slices]}))
+            # Not `asdict`, which copies deeply: a source may have many thousand files.
+            pieces = [{f.name: getattr(s, f.name) for f in dataclass_fields(s)} for s in slices]
+            inputs = [{k: v for k, v in piece.items() if k != "url"} for piece in pieces]
+            parts.append(_part("extract", _label(slices), fields, inputs, {"slices": pieces}))
     return parts
 
 

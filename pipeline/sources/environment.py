@@ -177,6 +177,8 @@ def _distribution_files(name: str, distribution: str, collect: Collect) -> list[
     owner = _canonical(distribution)
     found = []
     for file in _installed(name, distribution).files or ():
+        if not str(file).endswith(".py") and not (collect == "docs" and ".dist-info" in str(file)):
+            continue  # before anything slow: most files of a distribution are others
         parts = PurePosixPath(*file.parts)
         if parts.is_absolute() or ".." in parts.parts or "__pycache__" in parts.parts:
             continue
