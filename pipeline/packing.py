@@ -136,12 +136,6 @@ def _best_fit_decreasing(sizes: Int64s, capacity: int) -> Int64s:
     return rows
 
 
-def utilisation(packed: Packed, seq_len: int) -> float:
-    """The share of places that hold a token of a document; 1.0 for no rows."""
-    n_places = (packed.row_offsets.size - 1) * (seq_len + 1)
-    return float(packed.piece_length.sum() / n_places) if n_places else 1.0
-
-
 def order_rows(packed: Packed, ids: npt.NDArray[np.uint8], seed: int) -> Packed:
     """The same rows, and the pieces in each, in an order decided by a hash of (seed, document id, place in document).
 
