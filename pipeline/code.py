@@ -1,16 +1,33 @@
 """Digest of the code that makes a stage's bytes, for editable installs, where a version number says nothing.
 
 The digest covers the syntax trees (no comments, docstrings or positions) of the import closure of a stage's modules,
-and of the stage's own function in `pipeline/stages.py` with the names there that it uses.
+and of the stage's own function in `pipeline/stages.py` with the names there that it uses. What is needed of each file
+is kept by the file's content in the cache folder, since parsing takes longer than all else a plan does.
 """
 
 import ast
 import hashlib
+import json
+import sys
 import sysconfig
+import tempfile
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
+
+from pipeline.assets import cache_folder
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+class Outline(TypedDict):
+    """What a digest needs of a source file: `digest` of its tree, first-party modules it may import, and for each
+    top-level definition the digest of its tree and the names in it."""
+
+    digest: str
+    imports: list[str]
+    definitions: dict[str, tuple[str, list[str]]]
 
 
 def is_editable() -> bool:
@@ -26,70 +43,110 @@ def _file_of(module: str) -> Path | None:
     return None
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    tree = ast.parse(path.read_bytes())
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def outline(source: bytes) -> Outline:
+    """The outline of a source file.
+
+    Raises:
+        SyntaxError: if it is no Python.
+    """
+    tree = ast.parse(source)
+    imports: set[str] = set()
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and len(body) > 1 and _is_docstring(body[0]):
             del body[0]
-    return tree
+        if isinstance(node, ast.Import):
+            imports |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    definitions = {}
+    for node in tree.body:
+        names = sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)})
+        for defined in _defined_by(node):
+            definitions[defined] = (_digest([ast.dump(node)]), names)
+    first_party = sorted(name for name in imports if name.split(".")[0] == "pipeline")
+    return {"digest": _digest([ast.dump(tree)]), "imports": first_party, "definitions": definitions}
 
 
 def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-@cache
-def _imports(path: Path) -> frozenset[str]:
-    found: set[str] = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(name for name in found if name.split(".")[0] == "pipeline")
+def _defined_by(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [target.id for target in targets if isinstance(target, ast.Name)]
+    return []
+
+
+class _Outlines:
+    """Outlines of this checkout's files, by content. The file they are kept in is of one version of Python and of this
+    module, and may vanish or be damaged at any time."""
+
+    def __init__(self) -> None:
+        own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+        self._path = cache_folder() / "code" / f"{sys.implementation.cache_tag}-{own}.json"
+        self._used: dict[str, Outline] = {}
+        try:
+            known = json.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            known = {}
+        self._known: dict[str, Outline] = known if isinstance(known, dict) else {}
+
+    def of(self, path: Path) -> Outline:
+        source = path.read_bytes()
+        key = hashlib.sha256(source).hexdigest()
+        self._used[key] = self._known.get(key) or outline(source)
+        return self._used[key]
+
+    def save(self) -> None:
+        """Keep the outlines just used, if some are new. A cache that can't be written costs time only."""
+        if self._used.keys() <= self._known.keys():
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False) as file:
+                json.dump(self._used, file)
+            Path(file.name).replace(self._path)
+        except OSError:
+            pass
 
 
 @cache
-def _dump(path: Path) -> str:
-    return ast.dump(_tree(path))
+def code_digests(stages: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[str, str]:
+    """Stage -> sha256 over the syntax trees behind it, in hexadecimal, 16 digits.
+
+    `stages`: the names of stages with the modules their code begins in.
+    """
+    outlines = _Outlines()
+    of = cache(outlines.of)
+    spine = of(ROOT / "pipeline" / "stages.py")["definitions"]
+    found = {}
+    for stage, modules in stages:
+        waiting, files = list(modules), set[Path]()
+        while waiting:
+            path = _file_of(waiting.pop())
+            if path is not None and path not in files:
+                files.add(path)
+                waiting += of(path)["imports"]
+        parts = [f"{path.relative_to(ROOT)} {of(path)['digest']}" for path in sorted(files)]
+        found[stage] = _digest([*parts, *_reached(spine, stage)])[:16]
+    outlines.save()
+    return found
 
 
-def _closure(modules: tuple[str, ...]) -> list[Path]:
-    waiting, seen = list(modules), set()
-    while waiting:
-        path = _file_of(waiting.pop())
-        if path is not None and path not in seen:
-            seen.add(path)
-            waiting += _imports(path)
-    return sorted(seen)
-
-
-def _slice(path: Path, name: str) -> list[str]:
-    """Dumps of the top-level function `name` and of the top-level definitions in the same file that it reaches."""
-    defined: dict[str, ast.stmt] = {}
-    for node in _tree(path).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            defined[node.name] = node
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            defined |= {t.id: node for t in targets if isinstance(t, ast.Name)}
-    waiting, seen = [name], set()
+def _reached(definitions: dict[str, tuple[str, list[str]]], name: str) -> list[str]:
+    """Digests of the definition `name` and of those in the same file that it reaches, by name."""
+    waiting, seen = [name], set[str]()
     while waiting:
         current = waiting.pop()
-        if current in defined and current not in seen:
+        if current in definitions and current not in seen:
             seen.add(current)
-            waiting += [n.id for n in ast.walk(defined[current]) if isinstance(n, ast.Name)]
-    return [ast.dump(defined[n]) for n in sorted(seen)]
-
-
-@cache
-def code_digest(stage: str, modules: tuple[str, ...]) -> str:
-    """sha256 over the syntax trees behind `stage`, in hexadecimal, 16 digits."""
-    hasher = hashlib.sha256()
-    for path in _closure(modules):
-        hasher.update(str(path.relative_to(ROOT)).encode() + b"\0" + _dump(path).encode() + b"\0")
-    for text in _slice(ROOT / "pipeline" / "stages.py", stage):
-        hasher.update(text.encode() + b"\0")
-    return hasher.hexdigest()[:16]
+            waiting += definitions[current][1]
+    return [definitions[current][0] for current in sorted(seen)]

@@ -16,7 +16,7 @@ from importlib import metadata
 from typing import Any
 
 from pipeline import assets
-from pipeline.code import code_digest, is_editable
+from pipeline.code import code_digests, is_editable
 from pipeline.manifest import digest
 from pipeline.recipe import Recipe
 from pipeline.sources.listing import cut, list_files
@@ -71,7 +71,7 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec(
             "pack",
             1,
-            ("pipeline.tokenizer.encode", "pipeline.packing", "pipeline.shards"),
+            ("pipeline.tokenizer.encode", "pipeline.packing.pack", "pipeline.shards"),
             ("sentencepiece", "numpy", "pyarrow"),
         ),
         StageSpec("describe", 1, ("pipeline.manifest", "pipeline.mixture", "pipeline.card.markdown")),
@@ -114,7 +114,8 @@ def library_versions(stage: str) -> Mapping[str, str]:
 
 def stage_code(stage: str) -> str:
     """Digest of the code that makes a stage's bytes (see `pipeline.code`)."""
-    return code_digest(stage, (*STAGES[stage].modules, "pipeline.document", "pipeline.files"))
+    shared = ("pipeline.document", "pipeline.files")
+    return code_digests(tuple((name, (*spec.modules, *shared)) for name, spec in STAGES.items()))[stage]
 
 
 def all_libraries() -> dict[str, str]:

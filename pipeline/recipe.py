@@ -15,7 +15,7 @@ from pipeline.config_errors import did_you_mean, one_of
 from pipeline.dedup.options import DedupOptions
 from pipeline.extract.options import ExtractOptions
 from pipeline.mixture import MixtureOptions
-from pipeline.packing import PackingOptions
+from pipeline.packing.options import PackingOptions
 from pipeline.sources.options import Source
 from pipeline.steps.language_codes import LID_176
 from pipeline.steps.options import LanguageOptions, Limit, PiiOptions, PresetStep, Step, UrlOptions, Where

@@ -80,7 +80,7 @@ def write_shard(sink: str | os.PathLike[str] | BinaryIO, blocks: Iterable[Rows],
 
     Args:
         sink: a local path, or a binary file open for writing (left open).
-        blocks: at least one row, in blocks of 256 (the last may be smaller), as `pipeline.packing.blocks` gives them.
+        blocks: at least one row, in blocks of 256 (the last may be smaller), as `packing.pack.blocks` gives them.
         meta: what the shard says of itself.
 
     Returns:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import assembly, manifest, mixture, packing, shards, versions
+from pipeline import assembly, manifest, mixture, shards, versions
 from pipeline.card.markdown import render
 from pipeline.dedup.cluster import cluster as cluster_documents
 from pipeline.dedup.match import match as match_keys
@@ -36,6 +36,7 @@ from pipeline.extract.textform import text_form
 from pipeline.extract.worker import Extractor
 from pipeline.files import PartStore, PartWriter
 from pipeline.measures import MEASURES
+from pipeline.packing import pack as packing
 from pipeline.plan import Part, all_assets, all_libraries
 from pipeline.recipe import Recipe
 from pipeline.sources.digest import slice_digest

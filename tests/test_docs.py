@@ -22,7 +22,7 @@ def test_every_link_to_a_file_of_the_project_leads_somewhere(repository: Path) -
 
 
 def test_commands_named_in_the_documentation_exist(repository: Path) -> None:
-    from pipeline.cli import app
+    from pipeline.cli.main import app
 
     known = {c.name or c.callback.__name__ for c in app.registered_commands}
     pages = [*repository.glob("*.md"), *(repository / "docs").glob("*.md"), *(repository / "recipes").rglob("*.yaml")]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.packing import Packed, blocks, fill, order_rows, pack
+from pipeline.packing.pack import Packed, blocks, fill, order_rows, pack
 
 LENGTHS = st.lists(st.integers(0, 200), max_size=80)
 

@@ -107,19 +107,23 @@ def test_the_code_digest_sees_code_and_not_comments(tmp_path: Path, monkeypatch)
         (root / "pipeline" / "stages.py").write_text(stages)
         (root / "pipeline" / "room.py").write_text(room)
         monkeypatch.setattr(code, "ROOT", root)
-        for function in (code.code_digest, code._tree, code._dump, code._imports):
-            function.cache_clear()
-        return code.code_digest("judge", ("pipeline.room",))
+        code.code_digests.cache_clear()
+        return code.code_digests((("judge", ("pipeline.room",)),))["judge"]
 
+    monkeypatch.setenv("GRISTMILL_CACHE", str(tmp_path.parent / "cache"))
     stages = "LIMIT = 3\ndef judge(a):\n    return a + LIMIT\ndef pack(a):\n    return a\n"
     first = digest(stages, "def f():\n    return 1\n")
     assert digest(stages, 'def f():\n    """Says more."""\n    return 1  # why\n') == first
     assert digest(stages.replace("return a\n", "return a * 2\n"), "def f():\n    return 1\n") == first  # pack's affair
     assert digest(stages, "def f():\n    return 2\n") != first
     assert digest(stages.replace("LIMIT = 3", "LIMIT = 4"), "def f():\n    return 1\n") != first
+    assert digest(stages, "def f():\n    return 1\n") == first  # now from the outlines that are kept
+    (kept,) = (tmp_path.parent / "cache" / "code").iterdir()
+    for damaged in (b"", b"[]", b'{"a": "'):
+        kept.write_bytes(damaged)
+        assert digest(stages, "def f():\n    return 1\n") == first
     monkeypatch.undo()
-    for function in (code.code_digest, code._tree, code._dump, code._imports):
-        function.cache_clear()
+    code.code_digests.cache_clear()
 
 
 def test_workers_engine_and_output_are_no_ingredients(small_recipe: Path) -> None:

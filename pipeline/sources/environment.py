@@ -6,6 +6,7 @@ the recipe names count, so the source is the same whatever else is installed.
 """
 
 import base64
+import csv
 import email
 import hashlib
 import importlib.metadata
@@ -175,22 +176,18 @@ def _standard_library(name: str, collect: Collect) -> list[Slice]:
 def _distribution_files(name: str, distribution: str, collect: Collect) -> list[Slice]:
     """The .py files of a distribution, and for `docs` its README and licences, from its RECORD."""
     owner = _canonical(distribution)
+    installed = _installed(name, distribution)
     found = []
-    for file in _installed(name, distribution).files or ():
-        if not str(file).endswith(".py") and not (collect == "docs" and ".dist-info" in str(file)):
-            continue  # before anything slow: most files of a distribution are others
-        parts = PurePosixPath(*file.parts)
-        if parts.is_absolute() or ".." in parts.parts or "__pycache__" in parts.parts:
+    # `installed.files` says the same, but makes a slow path object of each of the many files that are left out here.
+    for path, hash_, size_field in csv.reader((installed.read_text("RECORD") or "").splitlines()):
+        inside = _inside(path, collect)
+        if inside is None:
             continue
-        inside = _INFO_FOLDER.sub(f"{DISTRIBUTION_INFO}/", parts.as_posix())
-        if collect == "docs" and TEST_FOLDERS.intersection(parts.parts):
-            continue  # tests explain little to a reader, and in numpy or numba they are half of the source
-        if parts.suffix != ".py" and not (collect == "docs" and _is_readme_or_licence(inside)):
-            continue
-        located = Path(str(file.locate()))
-        if file.hash is not None and file.hash.mode == "sha256" and file.size is not None:
-            digest = base64.urlsafe_b64decode(file.hash.value + "=" * (-len(file.hash.value) % 4)).hex()
-            size = file.size
+        located = Path(str(installed.locate_file(path)))
+        if hash_.startswith("sha256=") and size_field.isdigit():
+            encoded = hash_.removeprefix("sha256=")
+            digest = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).hex()
+            size = int(size_field)
         else:
             content = _content(name, located)
             digest, size = hashlib.sha256(content).hexdigest(), len(content)
@@ -201,6 +198,20 @@ def _distribution_files(name: str, distribution: str, collect: Collect) -> list[
             "install or a system package may have none: install it with pip, or leave it out"
         )
     return found
+
+
+def _inside(path: str, collect: Collect) -> str | None:
+    """The path of a RECORD's file without version and platform; None if the file is not collected."""
+    is_source = path.endswith(".py")
+    if not is_source and (collect == "code" or ".dist-info/" not in path):
+        return None
+    parts = path.split("/")
+    if path.startswith("/") or ".." in parts or "__pycache__" in parts:
+        return None
+    if collect == "docs" and TEST_FOLDERS.intersection(parts):
+        return None  # tests explain little to a reader, and in numpy or numba they are half of the source
+    inside = _INFO_FOLDER.sub(f"{DISTRIBUTION_INFO}/", path)
+    return inside if is_source or _is_readme_or_licence(inside) else None
 
 
 def _is_readme_or_licence(inside: str) -> bool:

@@ -17,7 +17,7 @@ def test_a_folder_called_pipeline_in_the_current_folder_is_left_alone(repository
     (tmp_path / "pipeline").mkdir()
     (tmp_path / "pipeline" / "__init__.py").write_text("raise RuntimeError('the wrong package')\n")
     (tmp_path / "recipe.yaml").write_text(RECIPE)
-    command = [sys.executable, "-P", "-c", "from pipeline.cli import main; main()", "run", "recipe.yaml"]
+    command = [sys.executable, "-P", "-c", "from pipeline.cli.main import main; main()", "run", "recipe.yaml"]
     env = {**os.environ, "PYTHONPATH": str(repository)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -16,9 +16,10 @@ import pytest
 import sentencepiece
 import torch
 
-from pipeline import packing, shards
+from pipeline import shards
 from pipeline.config import load
 from pipeline.manifest import CellTotals, DataFile, Manifest, MixtureRow, load_manifest
+from pipeline.packing import pack as packing
 from pipeline.tokenizer import vocab
 from training.config import TrainConfig
 

@@ -1,0 +1,54 @@
+"""What several commands share: options, output, and errors as messages."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.assets import AssetError
+from pipeline.config import ConfigError
+from pipeline.files import DamagedError
+from pipeline.manifest import ManifestError
+from pipeline.sources.record import SourceError
+from pipeline.versions import VersionError
+
+RecipeArgument = Annotated[Path, typer.Argument(help="A recipe file; a shipped recipe's name works from any folder.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="a.b=c", help="Replace one value of the recipe; may be repeated.")
+]
+OutputOption = Annotated[str, typer.Option(help="Folder of datasets: a path or an fsspec URL.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show stack traces of failures.")]
+
+
+def say(text: str = "") -> None:
+    """Print a line to standard output."""
+    typer.echo(text)
+
+
+def relative(path: Path) -> Path:
+    """The path from here, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+@contextmanager
+def plain_errors(verbose: bool = False) -> Iterator[None]:
+    """Turn the errors that a user can act on into a message and an exit code."""
+    try:
+        yield
+    except (ConfigError, SourceError, VersionError) as error:
+        if verbose:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except (AssetError, ManifestError, DamagedError, OSError) as error:
+        if verbose:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None

@@ -1,0 +1,22 @@
+"""`pipeline train`: the trainer, in a process of its own."""
+
+import subprocess
+import sys
+from typing import Any
+
+import typer
+
+
+def train(context: typer.Context) -> None:
+    """Train a model on a version's shards: starts `python -m training` with the same arguments."""
+    arguments: list[Any] = [sys.executable, "-m", "training", *context.args]
+    raise typer.Exit(_wait_for(subprocess.Popen(arguments)))
+
+
+def _wait_for(process: "subprocess.Popen[Any]") -> int:
+    """The exit code. Ctrl-C reaches the trainer itself, which saves a checkpoint; wait for it."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue

@@ -1,0 +1,20 @@
+"""Recipe fields of packing."""
+
+from pydantic import Field
+
+from pipeline.config import Options
+
+
+class PackingOptions(Options):
+    """Length of a Sequence, and how much is held out."""
+
+    seq_len: int = Field(
+        1024, ge=16, le=1_048_576, description="Positions a model sees; a Sequence holds one token more."
+    )
+    validation_share: float = Field(0.01, ge=0, lt=1, description="Share of clusters (hence documents) held out.")
+    pack_mb: int = Field(
+        256,
+        ge=1,
+        description="Consecutive Parts of a source whose inputs sum to this many megabytes are packed together.",
+    )
+    shard_rows: int = Field(65_536, ge=1, description="Sequences in one shard file at the most.")
