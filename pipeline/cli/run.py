@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.common import OutputOption, RecipeArgument, SetOption, VerboseOption, plain_errors, relative, say
+from pipeline.cli.console import OutputOption, RecipeArgument, SetOption, VerboseOption, plain_errors, relative, say
 from pipeline.cli.summary import print_summary
 from pipeline.config import locate
 from pipeline.files import PartStore

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.cli.common import say
+from pipeline.cli.console import say
 from pipeline.manifest import Manifest, load_manifest, total
 from pipeline.mixture import remarks
 

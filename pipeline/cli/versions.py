@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.common import plain_errors, say
+from pipeline.cli.console import plain_errors, say
 from pipeline.manifest import ManifestError, load_manifest
 from pipeline.versions import find_version, list_versions, verify
 
