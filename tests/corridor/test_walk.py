@@ -144,7 +144,8 @@ def test_running_again_does_nothing_in_under_a_second(small_recipe: Path, cli, t
     after = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert after == before
     heavy = (
-        "import sys, pipeline.cli.main; print([m for m in ('numba', 'numpy', 'polars', 'pyarrow') if m in sys.modules])"
+        "import sys, pipeline.cli.main; "
+        "print([m for m in ('numba', 'numpy', 'polars', 'pyarrow', 'datatrove') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"  # the reason why it is quick, which no noisy machine can hide
