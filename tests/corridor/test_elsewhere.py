@@ -8,7 +8,7 @@ from pathlib import Path
 RECIPE = """\
 name: pages
 sources: {web: {type: commoncrawl, snapshot: sample}}
-tokenizer: {vocab_size: 600}
+tokenizer: {vocab_size: 1600}
 packing: {seq_len: 64}
 """
 
