@@ -4,6 +4,7 @@
 what was found, what is allowed, the nearest valid name. `pipeline.yaml_nodes` says which YAML is read and how.
 """
 
+import codecs
 import errno
 import json
 import re
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline import config_errors, yaml_nodes
+from pipeline import config_errors, config_words, yaml_nodes
 from pipeline.yaml_nodes import Node, Place, Problem, UnreadableError
 
 MAX_BYTES = 250_000
@@ -64,13 +65,15 @@ def load(
     root, problems = _parse(read_text(path), str(path))
     for override in overrides:
         problems += _override(root, override)
-    if isinstance(root.value, dict):
+    if not isinstance(root.value, dict):
+        value = None
+        found_what = "is empty" if root.value is None else f"holds {config_words.show(root)}"
+        problems.append(Problem(root.place, (), f"the file {found_what}; {config_errors.needed(model)}"))
+    elif stranger := config_errors.stranger(root, model):
+        value, problems = None, [Problem(root.place, (), stranger)]
+    else:
         value, found = _validate(root, model, {p.path for p in problems})
         problems += found
-    else:
-        value = None
-        found_what = "is empty" if root.value is None else f"holds {config_errors.show(root)}"
-        problems.append(Problem(root.place, (), f"the file {found_what}; expected keys: {config_errors.keys(model)}"))
     if value is not None and not problems and check is not None:
         problems += [Problem(_place(root, at), at, sentence) for at, sentence in check(value)]
     if value is None or problems:
@@ -94,7 +97,7 @@ def locate(path: Path) -> tuple[Path, bool]:
     if ".." not in inside.parts and (folder / inside).is_file():
         return folder / inside, True
     names = sorted(f"{RECIPES}/{p.relative_to(folder).as_posix()}" for p in folder.rglob("*.yaml"))
-    near = config_errors.did_you_mean(path.as_posix(), names)
+    near = config_words.did_you_mean(path.as_posix(), names)
     shipped = f"; recipes that come with the program: {', '.join(names)}" if names else ""
     raise ConfigError([f"{path}: no such file (looked from {Path.cwd()}){near}{shipped}"])
 
@@ -115,7 +118,7 @@ def read_text(path: Path) -> str:
     """The text of a configuration file.
 
     Raises:
-        ConfigError: missing, not a file, not readable, larger than MAX_BYTES, not UTF-8.
+        ConfigError: missing, not a file, not readable, larger than MAX_BYTES, not text, not UTF-8.
     """
     try:
         with path.open("rb") as file:
@@ -125,7 +128,13 @@ def read_text(path: Path) -> str:
     except ValueError:
         raise ConfigError([f"{str(path)!r}: not a file name"]) from None
     if len(raw) > MAX_BYTES:
-        raise ConfigError([f"{path}: larger than {MAX_BYTES} bytes; is this a configuration file?"])
+        raise ConfigError(
+            [f"{path}: larger than {MAX_BYTES} bytes, as no recipe or configuration is; name another file"]
+        )
+    if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise ConfigError([f"{path}: UTF-16 text; save the file as UTF-8"])
+    if b"\0" in raw:
+        raise ConfigError([f"{path}: not text (byte {raw.index(0)} is zero); name a YAML file"])
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -140,7 +149,7 @@ def _cannot_open(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOENT:
         folder = path.parent
         names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-        near = config_errors.nearest(path.name, names)
+        near = config_words.nearest(path.name, names)
         return "no such file" + (f"; did you mean {folder / near}?" if near else f" (looked from {Path.cwd()})")
     if error.errno == errno.EISDIR:
         files = sorted(p.name for p in path.glob("*.yaml"))[:10]
@@ -162,7 +171,7 @@ def _override(root: Node, override: str) -> list[Problem]:
     name, equals, text = override.partition("=")
     place = Place(_one_line(override))
     if not equals or not _SET_PATH.match(name):
-        return [Problem(place, (), "expected key.path=value, such as seed=1 or steps.0.min=50")]
+        return [Problem(place, (), _set_advice(name, bool(equals)))]
     parent = root
     path: yaml_nodes.Path = ()
     *above, last = name.split(".")
@@ -172,7 +181,7 @@ def _override(root: Node, override: str) -> list[Problem]:
         if sentence:
             return [Problem(place, path, sentence)]
         if parent.child(key) is None:
-            _put(parent, key, Node({}, place, place))
+            _put(parent, key, Node(None, place, place))
         parent = parent.child(key) or parent
     key, sentence = _key(parent, last, path)
     path = (*path, key)
@@ -186,19 +195,30 @@ def _override(root: Node, override: str) -> list[Problem]:
     return problems
 
 
+def _set_advice(name: str, has_equals: bool) -> str:
+    expected = "expected key.path=value, such as seed=1 or steps.0.min=50"
+    if has_equals and name != name.strip() and _SET_PATH.match(name.strip()):
+        return f"{expected}; write no spaces around ="
+    return expected if has_equals else f"{expected}; there is no = in it"
+
+
 def _key(parent: Node, name: str, path: yaml_nodes.Path) -> tuple[str | int, str]:
     """The key that `name` is in `parent`, which lies at `path`; a sentence, if `parent` can have no such key."""
-    if parent.value is None:
-        parent.value = {}
-    if isinstance(parent.value, dict):
-        return name, ""
     above = ".".join(map(yaml_nodes.shown_key, path)) or "the file"
+    is_number = bool(re.fullmatch(r"[0-9]{1,6}", name, re.ASCII))
+    if parent.value is None:
+        parent.value = [] if is_number and len(name) <= 3 else {}  # longer, it may be a source's name, such as a year
+    if isinstance(parent.value, dict):
+        at = re.fullmatch(r"(.+)\[(-?[0-9]+)\]", name)
+        return name, f"write {above}.{at[1]}.{at[2]}".replace("the file.", "") if at else ""
     if not isinstance(parent.value, list):
-        return name, f"{above} is {config_errors.show(parent)}, which has no keys"
+        return name, f"{above} is {config_words.show(parent)}, which has no keys"
     n = len(parent.value)
-    if re.fullmatch(r"[0-9]{1,6}", name, re.ASCII) and int(name) < n:
+    if is_number and int(name) < n:
         return int(name), ""
-    return name, f"{above} is a list with {f'entries 0 to {n - 1}' if n else 'no entries'}, found {name!r}"
+    if not n:
+        return name, f"{above} is a list with no entries, found {name!r}; set all of {above}"
+    return name, f"{above} is a list; expected the number of an entry, 0 to {n - 1}, found {name!r}"
 
 
 def _put(parent: Node, key: str | int, node: Node) -> None:

@@ -1,27 +1,34 @@
 """What pydantic found wrong -> Problems: the place in the file, what was found, what is allowed."""
 
-import difflib
-import types
-from collections.abc import Iterable, Mapping
-from enum import Enum
-from pathlib import PurePath
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+import re
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from pipeline.config_words import (
+    about,
+    advice,
+    by_tag,
+    describe,
+    did_you_mean,
+    is_model,
+    model_of,
+    nearest,
+    one_of,
+    quoted,
+    rewritten,
+    show,
+    strip,
+)
 from pipeline.yaml_nodes import Node, Path, Problem, shown_key
 
-_WORDS: dict[Any, str] = {
-    str: "text",
-    int: "an integer",
-    float: "a number",
-    bool: "true or false",
-    Any: "any value",
-    type(None): "null",
-}
-_MAX_NAMES = 40
+_OTHER_FILES = (
+    (("model", "optim"), "this is a training configuration, for `pipeline train`"),
+    (("sources",), "this is a recipe, for `pipeline run`"),
+)
+"""Keys that both kinds of file of this program are known by: one is easily given to the command of the other."""
 
 
 def problems(error: ValidationError, root: Node, model: type[BaseModel]) -> list[Problem]:
@@ -30,43 +37,26 @@ def problems(error: ValidationError, root: Node, model: type[BaseModel]) -> list
     return list(dict.fromkeys(found))
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The valid name that `name` probably means, or "" if none is close."""
-    near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.65)
-    return near[0] if near else ""
+def needed(model: type[BaseModel]) -> str:
+    """The keys of `model` that have no default, and the others, for a sentence."""
+    must = _required(model)
+    may = [name for name in model.model_fields if name not in must]
+    return f"it needs {one_of(must)}" + (f"; allowed too: {one_of(may)}" if may else "")
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """`; did you mean NAME?`, or "" if no name is close."""
-    near = nearest(name, names)
-    return f"; did you mean {near}?" if near else ""
+def stranger(root: Node, model: type[BaseModel]) -> str:
+    """A sentence if a mapping is something else altogether, such as another program's file; "" if it is none."""
+    found, must = list(root.value) if isinstance(root.value, dict) else [], _required(model)
+    n_known = sum(key in model.model_fields or bool(nearest(key, must)) for key in found)
+    if not found or set(must) <= set(found) or n_known * 3 >= len(found):
+        return ""
+    shown = one_of(map(shown_key, found[:8])) + (", ..." if len(found) > 8 else "")
+    looks = next((what for marks, what in _OTHER_FILES if set(marks) <= set(found)), "")
+    return f"{looks or 'the file is about something else'}: it has {shown}; {needed(model)}"
 
 
-def one_of(names: Iterable[str]) -> str:
-    """Names for a sentence, in their order; a long list is cut."""
-    listed = list(names)
-    rest = len(listed) - _MAX_NAMES
-    return ", ".join(listed[:_MAX_NAMES]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def keys(model: type[BaseModel]) -> str:
-    """The keys of `model`, for a sentence."""
-    return one_of(model.model_fields)
-
-
-def show(node: Node) -> str:
-    """What was found, short and on one line."""
-    value = node.value
-    if isinstance(value, dict):
-        first = one_of(shown_key(key) for key in list(value)[:3]) + (", ..." if len(value) > 3 else "")
-        return f"a mapping ({first})" if value else "an empty mapping"
-    if isinstance(value, list):
-        return f"a list of {len(value)}" if value else "an empty list"
-    if value is None:
-        return "nothing"
-    if isinstance(value, str):
-        return f"the text {_quoted(value)}"
-    return f"{'' if isinstance(value, bool) else 'the number '}{_cut(node.text)}"
+def _required(model: type[BaseModel]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if field.is_required()]
 
 
 def _problem(details: ErrorDetails, root: Node, model: type[BaseModel]) -> Problem:
@@ -75,43 +65,75 @@ def _problem(details: ErrorDetails, root: Node, model: type[BaseModel]) -> Probl
     node, above, path, kind = _walk(details["loc"], root, model)
     error, context = details["type"], details.get("ctx", {})
     if error == "extra_forbidden":
-        return Problem(node.key_place if node else above.key_place, path, _unknown(str(path[-1]), above, kind))
+        _, _, _, outer = _walk(details["loc"][:-2], root, model)
+        return Problem(node.key_place if node else above.key_place, path, _unknown(str(path[-1]), above, kind, outer))
     if error == "missing":
-        return Problem(above.key_place, path, f"missing; expected {describe(kind)}{_about(kind)}")
+        return _missing(above, path, f"{describe(kind)}{about(kind)}", root)
     if node is None:
         return Problem(above.key_place, path, details["msg"])
     if error in ("union_tag_invalid", "union_tag_not_found"):
-        return _wrong_tag(node, path, kind)
+        return _wrong_tag(node, path, kind, root)
     if error in ("value_error", "assertion_error"):
         place = node.key_place if isinstance(node.value, dict | list) else node.place
         return Problem(place, path, str(context.get("error", details["msg"])))
-    return Problem(node.place, path, f"expected {describe(kind)}, found {show(node)}{_advice(kind, node)}")
+    return Problem(node.place, path, f"expected {describe(kind)}, found {show(node)}{advice(kind, node)}")
+
+
+def _missing(above: Node, path: Path, expected: str, root: Node) -> Problem:
+    """A key that is not there. An option that names no entry of the file has made a new one: say so."""
+    made = ""
+    if above.key_place.option and len(path) > 1:
+        entry, entries = str(path[-2]), root
+        for key in path[:-2]:
+            entries = entries.child(key) or entries
+        others = [key for key in entries.value if key != entry] if isinstance(entries.value, dict) else []
+        made = f"; {shown_key(entry)} is not in the file{did_you_mean(entry, others)}"
+    return Problem(
+        above.key_place, path, f"missing{made}{' Expected' if made.endswith('?') else '; expected'} {expected}"
+    )
 
 
 def _wrong_key(loc: tuple[int | str, ...], root: Node, model: type[BaseModel]) -> Problem:
     node, above, path, _ = _walk(loc, root, model)
     _, _, _, mapping = _walk(loc[:-1], root, model)
-    place = node.key_place if node else above.key_place
-    return Problem(
-        place, path, f"as a key expected {describe(get_args(_strip(mapping)[0])[0])}, found {_quoted(str(loc[-1]))}"
-    )
+    kind, key = get_args(strip(mapping)[0])[0], str(loc[-1])
+    sentence = f"expected as a key {describe(kind)}, found {quoted(key)}{rewritten(kind, key)}"
+    return Problem(node.key_place if node else above.key_place, path, sentence)
 
 
-def _unknown(key: str, mapping: Node, kind: Any) -> str:
-    names = list(_model(kind).model_fields)
+def _unknown(key: str, mapping: Node, kind: Any, outer: Any) -> str:
+    """`outer` is the union that `kind` is a member of, if it is one."""
+    tags = [tag for tag, member in by_tag(outer).items() if key in model_of(member).model_fields]
+    names = list(model_of(kind).model_fields)
     free = [name for name in names if mapping.child(name) is None]
+    if tags and (discriminator := strip(outer)[2]):
+        own = mapping.child(discriminator)
+        return (
+            f"unknown key for {discriminator}: {own.value if own else '?'}; it is one of {discriminator}: "
+            f"{one_of(tags)}. Allowed here: {one_of(free or names)}"
+        )
+    if key.isdecimal():
+        return "unknown key; a number is written without commas, since { } divides its entries there"
     near = did_you_mean(key, names)
     return f"unknown key{near}{' Allowed' if near else '; allowed'} here: {one_of(free or names)}"
 
 
-def _wrong_tag(node: Node, path: Path, kind: Any) -> Problem:
-    _, _, discriminator = _strip(kind)
-    tags = _by_tag(kind)
+def _wrong_tag(node: Node, path: Path, kind: Any, root: Node) -> Problem:
+    _, _, discriminator = strip(kind)
+    tags, at = by_tag(kind), (*path, discriminator or "?")
     tag = node.child(discriminator or "")
     if tag is None:
-        return Problem(node.key_place, (*path, discriminator or "?"), f"missing; expected one of {one_of(tags)}")
-    near = did_you_mean(tag.value, tags) if isinstance(tag.value, str) else ""
-    return Problem(tag.place, (*path, discriminator or "?"), f"expected one of {one_of(tags)}, found {show(tag)}{near}")
+        as_key = next((f"; write {discriminator}: {name}" for name in tags if node.child(name)), "")
+        return _missing(node, at, f"one of {one_of(tags)}{as_key}", root)
+    near = _tag_meant(tag.value, tags) if isinstance(tag.value, str) else ""
+    return Problem(tag.place, at, f"expected one of {one_of(tags)}, found {show(tag)}{near}")
+
+
+def _tag_meant(found: str, tags: Mapping[str, Any]) -> str:
+    """`; did you mean TAG?`: the tag most like `found`, else the one whose description speaks of it, as of a format."""
+    word = re.compile(rf"\b{re.escape(found)}", re.IGNORECASE)
+    spoken_of = [tag for tag, member in tags.items() if len(found) >= 4 and word.search(model_of(member).__doc__ or "")]
+    return did_you_mean(found, tags) or (f"; did you mean {spoken_of[0]}?" if spoken_of else "")
 
 
 def _walk(loc: tuple[int | str, ...], root: Node, model: type[BaseModel]) -> tuple[Node | None, Node, Path, Any]:
@@ -125,7 +147,7 @@ def _walk(loc: tuple[int | str, ...], root: Node, model: type[BaseModel]) -> tup
     path: Path = ()
     kind: Any = model
     for part in loc:
-        if isinstance(part, str) and part in (tagged := _by_tag(kind)):
+        if isinstance(part, str) and part in (tagged := by_tag(kind)):
             kind = tagged[part]
             continue
         inner = _entry_type(kind, part)
@@ -140,132 +162,12 @@ def _walk(loc: tuple[int | str, ...], root: Node, model: type[BaseModel]) -> tup
 
 def _entry_type(kind: Any, part: int | str) -> Any:
     """The type of the entry `part` of a value of type `kind`; None if such values have no such entry."""
-    bare, _, _ = _strip(kind)
+    bare, _, _ = strip(kind)
     origin, arguments = get_origin(bare), get_args(bare)
-    if _is_model(bare):
+    if is_model(bare):
         return bare.model_fields.get(part)
     if isinstance(part, str):
         return arguments[1] if origin in (dict, Mapping) and part != "[key]" else None
     if origin is tuple and arguments[-1] is not Ellipsis:
         return arguments[part] if part < len(arguments) else None
     return arguments[0] if origin in (list, tuple, set, frozenset) else None
-
-
-def _strip(kind: Any) -> tuple[Any, list[Any], str | None]:
-    """`kind` without annotations and `| None`; the constraints on it; the key that tells its union members apart."""
-    constraints: list[Any] = []
-    discriminator: str | None = None
-    while True:
-        extra: list[Any] = []
-        if isinstance(kind, FieldInfo):
-            kind, extra = kind.annotation, [kind]
-        elif get_origin(kind) is Annotated:
-            kind, *extra = get_args(kind)
-        elif _is_union(kind) and len(members := [a for a in get_args(kind) if a is not types.NoneType]) == 1:
-            kind = members[0]
-        else:
-            return kind, constraints, discriminator
-        for item in extra:
-            if isinstance(item, FieldInfo):
-                constraints += item.metadata
-                discriminator = item.discriminator if isinstance(item.discriminator, str) else discriminator
-            else:
-                constraints.append(item)
-
-
-def _by_tag(kind: Any) -> dict[str, Any]:
-    """Tag -> member of a discriminated union; empty for other types."""
-    bare, _, discriminator = _strip(kind)
-    if discriminator is None or not _is_union(bare):
-        return {}
-    members = [(_strip(member)[0], member) for member in get_args(bare)]
-    return {
-        tag: member
-        for model, member in members
-        if _is_model(model)
-        for tag in get_args(_strip(model.model_fields[discriminator])[0])
-    }
-
-
-def describe(kind: Any) -> str:
-    """What a value of type `kind` looks like, for "expected ..."."""
-    bare, constraints, discriminator = _strip(kind)
-    origin, arguments = get_origin(bare), get_args(bare)
-    if _is_model(bare):
-        words = f"a mapping with keys {keys(bare)}"
-    elif discriminator is not None:
-        words = f"a mapping with {discriminator}: {one_of(_by_tag(kind))}"
-    elif origin is Literal:
-        words = f"one of {one_of(str(a) for a in arguments)}" if len(arguments) > 1 else str(arguments[0])
-    elif _is_union(bare):
-        words = " or ".join(dict.fromkeys(describe(a) for a in arguments))
-    elif origin in (dict, Mapping):
-        words = f"a mapping, each value {describe(arguments[1])}"
-    elif origin in (list, tuple, set, frozenset):
-        words = f"a list, each entry {describe(arguments[0])}"
-    elif isinstance(bare, type) and issubclass(bare, Enum):
-        words = f"one of {one_of(str(member.value) for member in bare)}"
-    elif isinstance(bare, type) and issubclass(bare, PurePath):
-        words = "a path"
-    else:
-        words = _WORDS.get(bare, str(getattr(bare, "__name__", bare)))
-    bounds = [b for b in (_bound(c, origin is not None or _is_model(bare)) for c in constraints) if b]
-    return f"{words} ({', '.join(bounds)})" if bounds else words
-
-
-def _bound(constraint: Any, is_collection: bool) -> str:
-    for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")):
-        if (value := getattr(constraint, name, None)) is not None:
-            return f"{sign} {value}"
-    unit = "entries" if is_collection else "characters"
-    if (value := getattr(constraint, "min_length", None)) is not None:
-        return f"{unit} >= {value}"
-    if (value := getattr(constraint, "max_length", None)) is not None:
-        return f"{unit} <= {value}"
-    if (value := getattr(constraint, "pattern", None)) is not None:
-        return f"matching {value}"
-    return ""
-
-
-def _about(kind: Any) -> str:
-    description = kind.description if isinstance(kind, FieldInfo) else None
-    return f": {description}" if description else ""
-
-
-def _advice(kind: Any, node: Node) -> str:
-    """How to write what was probably meant."""
-    bare, _, _ = _strip(kind)
-    value = node.value
-    if get_origin(bare) is Literal and isinstance(value, str):
-        return did_you_mean(value, map(str, get_args(bare)))
-    if bare is str and node.text and isinstance(value, int | float):
-        return f'; for text write "{_cut(node.text)}"'
-    if bare is bool and isinstance(value, str) and value.lower() in ("yes", "on", "y", "no", "off", "n"):
-        return f"; write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}"
-    if bare in (int, float) and isinstance(value, str):
-        bare_text = value.replace("_", "").replace(",", "")
-        return f"; write {_cut(bare_text)}" if bare_text.lstrip("+-").replace(".", "", 1).isdecimal() else ""
-    if get_origin(bare) in (list, tuple) and isinstance(value, str) and value:
-        return f"; write [{_cut(value)}]"
-    return ""
-
-
-def _model(kind: Any) -> type[BaseModel]:
-    bare, _, _ = _strip(kind)
-    return bare if _is_model(bare) else BaseModel
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _is_union(kind: Any) -> bool:
-    return get_origin(kind) in (Union, types.UnionType)
-
-
-def _quoted(text: str) -> str:
-    return repr(_cut(text))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."

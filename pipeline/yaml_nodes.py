@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from pipeline.yaml_errors import explain
+
 MAX_DEPTH = 32
 """Levels of lists and mappings; recipes need fewer than ten."""
 
@@ -122,9 +124,9 @@ class _Parser:
         except yaml.reader.ReaderError as error:
             raise self._unreadable(_place_of(text, error.position, self.option), _bad_character(error)) from None
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            place = self._place(mark) if mark else Place(self.option)
-            raise self._unreadable(place, _syntax(error)) from None
+            line, column, sentence = explain(error, text)
+            place = Place(self.option) if self.option else Place("", line + 1, column + 1)
+            raise self._unreadable(place, sentence) from None
 
     def _document(self, events: Iterator[Any]) -> Node:
         node: Node | None = None
@@ -133,7 +135,10 @@ class _Parser:
                 continue
             place = self._place(event.start_mark)
             if node is not None:
-                raise self._unreadable(place, "a second YAML document begins here; one file holds one document")
+                sentence = (
+                    "a second YAML document begins here; a file holds one: remove the --- above, or what follows it"
+                )
+                raise self._unreadable(place, sentence)
             node = self._node(events, event, self.root, place)
         return node or Node(None, Place(self.option), Place(self.option))
 
@@ -183,6 +188,9 @@ class _Parser:
             if first := nodes.get(key):
                 line = f"line {first.key_place.line}" if not self.option else "the same option"
                 self._problem(place, (*path, key), f"the key is there twice, first on {line}; remove one")
+            elif event.implicit[0] and ":" in key and node.value is None and not node.text:
+                key, _, value = key.partition(":")
+                self._problem(place, (*path, key), f"write a space after the colon: {_short(key)}: {_short(value)}")
             elif _has_surrogate(key):
                 self._problem(place, path, "a key holds half of a surrogate pair, which is not valid Unicode")
             else:
@@ -258,19 +266,6 @@ def _place_of(text: str, position: int, option: str) -> Place:
 def _bad_character(error: yaml.reader.ReaderError) -> str:
     code = error.character if isinstance(error.character, int) else ord(error.character)
     return f"the character U+{code:04X} may not stand in YAML; remove it, or write it as an escape in double quotes"
-
-
-def _syntax(error: yaml.MarkedYAMLError) -> str:
-    problem = error.problem or "cannot be read"
-    hint = ""
-    if "\\t" in problem:
-        hint = "; indent with spaces, not tabs"
-    elif "mapping values are not allowed" in problem:
-        hint = '; put text that holds ": " in quotes'
-    elif "found character" in problem or (error.context or "").endswith(("scanning an alias", "scanning an anchor")):
-        hint = "; put text that begins with this character in quotes"
-    context = f" ({error.context})" if error.context else ""
-    return f"not YAML: {problem}{context}{hint}"
 
 
 def _short(text: str) -> str:

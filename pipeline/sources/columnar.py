@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from pipeline.sources.options import TableSource
 from pipeline.sources.record import Record, Slice, SourceError
-from pipeline.sources.rows import COLUMNS_SHOWN, NotText, damaged, fate_of, missing_column, record_of
+from pipeline.sources.rows import NotText, damaged, fate_of, missing_column, no_column, other_columns, record_of
 
 BATCH_ROWS = 128
 READ_BYTES = 1 << 20
@@ -69,23 +69,17 @@ def read_arrow(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[R
     yield from _rows(batches, 0, names, slice_, source)
 
 
-def _other_columns(source: TableSource) -> list[str]:
-    named = (source.url_column, source.title_column, source.date_column, source.licence_column)
-    return [name for name in dict.fromkeys(named) if name is not None]
-
-
 def _check_columns(slice_: Slice, source: TableSource, names: list[str]) -> list[str]:
     """The columns to read, of those that the file has."""
-    wanted = list(dict.fromkeys([source.text_column, *_other_columns(source)]))
-    missing = [name for name in _other_columns(source) if name not in names]
+    wanted = list(dict.fromkeys([source.text_column, *other_columns(source)]))
+    missing = [name for name in other_columns(source) if name not in names]
     if missing:
-        raise SourceError(
-            f"sources.{slice_.source}: {slice_.path} has no column {', '.join(missing)}; its columns are "
-            f"{', '.join(names[:COLUMNS_SHOWN])}"
-        )
+        raise no_column(slice_, missing, names)
     twice = [name for name in wanted if names.count(name) > 1]
     if twice:
-        raise SourceError(f"sources.{slice_.source}: {slice_.path} has more than one column {', '.join(twice)}")
+        raise SourceError(
+            f"sources.{slice_.source}: {slice_.path} has more than one column {', '.join(twice)}; rename one"
+        )
     return [name for name in wanted if name in names]
 
 
@@ -98,7 +92,7 @@ def _rows(
         for batch in batches:
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 part = batch.slice(start, BATCH_ROWS)
-                columns = {name: _values(part.column(name)) for name in _other_columns(source)}
+                columns = {name: _values(part.column(name)) for name in other_columns(source)}
                 texts = _values(part.column(source.text_column)) if has_text else [None] * part.num_rows
                 for i, text in enumerate(texts):
                     fields = {name: _decode(values[i], "replace") for name, values in columns.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.sources.listing import local_slice, remote_slice
 from pipeline.sources.options import CommonCrawlSource
-from pipeline.sources.record import Slice, SourceError
+from pipeline.sources.record import Slice, SourceError, reason
 
 MAX_PATHS_BYTES = 64 * 1024 * 1024
 """`warc.paths.gz` of a snapshot lists up to 100,000 paths of 140 bytes: 14 MB."""
@@ -44,11 +44,11 @@ def _read_paths(name: str, url: str) -> list[str]:
         lines = inflater.decompress(raw, MAX_PATHS_BYTES).decode("ascii").split()
     except Exception as error:
         raise SourceError(
-            f"sources.{name}: {url} cannot be read ({type(error).__name__}: {error}); check the name of the snapshot, "
-            "the network, or give another `mirror`"
+            f"sources.{name}: {url} cannot be read ({reason(error)}); check the name of the snapshot and the network, "
+            "or give another `mirror`"
         ) from None
     if not lines:
-        raise SourceError(f"sources.{name}: {url} lists no file")
+        raise SourceError(f"sources.{name}: {url} lists no file; give another `snapshot` or `mirror`")
     return lines
 
 
@@ -61,4 +61,6 @@ def _describe(name: str, url: str, path: str) -> Slice:
     except SourceError:
         raise
     except Exception as error:
-        raise SourceError(f"sources.{name}: {url} cannot be read ({type(error).__name__}: {error})") from None
+        raise SourceError(
+            f"sources.{name}: {url} cannot be read ({reason(error)}); check the network, or give another `mirror`"
+        ) from None

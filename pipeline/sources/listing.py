@@ -4,10 +4,11 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from pipeline.sources.options import CommonCrawlSource, EnvironmentSource, Source, TableSource, WarcSource
-from pipeline.sources.record import Slice, SourceError
+from pipeline.sources.record import Slice, SourceError, reason
 
 WARC_SUFFIXES = (".warc", ".warc.gz", ".arc", ".arc.gz")
 """ARC files are listed so that each gets a fate (`unsupported_archive`) and none is passed over in silence."""
@@ -21,6 +22,7 @@ TABLE_SUFFIXES = (
     ".parquet",
     ".arrow",
     ".feather",
+    ".ipc",
     ".txt",
     ".md",
     ".markdown",
@@ -47,6 +49,8 @@ def list_files(name: str, source: Source) -> list[Slice]:
     else:
         suffixes = {WarcSource: WARC_SUFFIXES, TableSource: TABLE_SUFFIXES}[type(source)]
         files = find_files(name, source.path, suffixes)
+        if isinstance(source, TableSource):
+            _check_endings(name, files)
     return sorted(files, key=lambda file: file.path)
 
 
@@ -62,8 +66,25 @@ def find_files(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
         SourceError: if `path` is missing, or holds no such file.
     """
     remote = "://" in path and not path.startswith("file://")
-    found = _find_remote(name, path, suffixes) if remote else _find_local(name, path.removeprefix("file://"), suffixes)
+    if remote:
+        found = _find_remote(name, path, suffixes)
+    else:
+        try:
+            found = _find_local(name, path.removeprefix("file://"), suffixes)
+        except OSError as error:
+            where = f"{path}: {error.filename}" if error.filename and str(error.filename) != path else path
+            raise SourceError(f"sources.{name}: {where}: {reason(error)}; let this user read it (chmod)") from None
     return sorted(found, key=lambda file: file.path)
+
+
+def _check_endings(name: str, files: Sequence[Slice]) -> None:
+    """A table's ending says how it is read; a file that was named in full, or matched by a glob, may have any."""
+    for file in files:
+        if not file.path.lower().endswith(TABLE_SUFFIXES):
+            raise SourceError(
+                f"sources.{name}: {file.path}: unknown kind of file; a table ends in {', '.join(TABLE_SUFFIXES)}; "
+                "convert or rename it, or name other files as path"
+            )
 
 
 def local_slice(name: str, path: Path, relative: str) -> Slice:
@@ -75,7 +96,8 @@ def local_slice(name: str, path: Path, relative: str) -> Slice:
     try:
         status = path.stat()
     except OSError as error:
-        raise SourceError(f"sources.{name}: {path}: {error.strerror}") from None
+        why = "a link that leads nowhere; mend or remove it" if path.is_symlink() else reason(error)
+        raise SourceError(f"sources.{name}: {path}: {why}") from None
     return Slice(name, relative, str(path.absolute()), status.st_size, str(status.st_mtime_ns), 0, status.st_size)
 
 
@@ -85,13 +107,25 @@ def _find_local(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
         return [local_slice(name, root, root.name)]
     if root.is_dir():
         found = [local_slice(name, file, file.relative_to(root).as_posix()) for file in _walk(root, suffixes)]
-        return found or _nothing(name, path, f"the folder holds no file that ends in {', '.join(suffixes)}")
+        return found or _nothing(
+            name, path, f"the folder holds no file that ends in {', '.join(suffixes)}; put some there, or name another"
+        )
     if glob.has_magic(path):
         root = Path(*_fixed_parts(str(root)))
         matches = (Path(match) for match in glob.glob(str(Path(path).expanduser()), recursive=True))  # noqa: PTH207 - a pattern may be absolute
         found = [local_slice(name, file, file.relative_to(root).as_posix()) for file in matches if file.is_file()]
-        return found or _nothing(name, path, "no file matches the pattern")
-    return _nothing(name, path, f"no such file or folder (looked from {Path.cwd()})")
+        return found or _nothing(name, path, f"no file matches the pattern (looked from {Path.cwd()}); correct it")
+    if root.is_symlink():
+        return _nothing(name, path, "a link that leads nowhere; mend it, or name another file")
+    if root.exists():
+        return _nothing(name, path, "neither a file nor a folder; name one of these")
+    near = get_close_matches(root.name, _names_in(root.parent), n=1)
+    meant = f"; did you mean {root.parent / near[0]}?" if near else "; name a file, a folder or a pattern that is there"
+    return _nothing(name, path, f"no such file or folder (looked from {Path.cwd()}){meant}")
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
 
 def _walk(root: Path, suffixes: Sequence[str]) -> Iterator[Path]:
@@ -128,14 +162,15 @@ def _find_remote(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
     except ImportError as error:
         raise SourceError(f"sources.{name}: {path}: {error}") from None
     except Exception as error:
-        raise SourceError(f"sources.{name}: {path} cannot be listed: {type(error).__name__}: {error}") from None
+        why = f"{reason(error)}; check the path and the network"
+        raise SourceError(f"sources.{name}: {path} cannot be listed: {why}") from None
     found = []
     for key, info in infos.items():
         relative = key.removeprefix(root).lstrip("/")
         wanted = glob.has_magic(inner) or len(infos) == 1 or key.lower().endswith(tuple(suffixes))
         if info["type"] == "file" and wanted:
             found.append(remote_slice(name, store.unstrip_protocol(key), relative, info))
-    return found or _nothing(name, path, f"holds no file that ends in {', '.join(suffixes)}")
+    return found or _nothing(name, path, f"holds no file that ends in {', '.join(suffixes)}; name another")
 
 
 def remote_slice(name: str, url: str, relative: str, info: dict[str, object]) -> Slice:

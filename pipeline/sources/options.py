@@ -32,14 +32,16 @@ class WarcSource(SourceOptions):
     """WARC files at a path: plain, gzip by record, or gzip as a whole."""
 
     type: Literal["warc"]
-    path: str = Field(description="A file, a folder (searched for *.warc and *.warc.gz) or a glob; any fsspec URL.")
+    path: str = Field(
+        min_length=1, description="A file, a folder (searched for *.warc and *.warc.gz) or a glob; any fsspec URL."
+    )
 
 
 class TableSource(SourceOptions):
     """Rows of JSONL (plain, gzip, zstd), Parquet or Arrow files, or whole text and Markdown files (UTF-8)."""
 
     type: Literal["tables"]
-    path: str = Field(description="A file, a folder or a glob; any fsspec URL.")
+    path: str = Field(min_length=1, description="A file, a folder or a glob; any fsspec URL.")
     text_column: str = Field("text", min_length=1, description="Column of the text; a row without it: `missing_text`.")
     url_column: str | None = None
     title_column: str | None = None

@@ -7,6 +7,21 @@ class SourceError(Exception):
     """A source that cannot be listed or opened: what was looked for, where, and what to do."""
 
 
+def reason(error: BaseException) -> str:
+    """Why a file or a store could not be read, in words.
+
+    fsspec says of every failed HTTP request that the file was not found; what happened is in that error's cause.
+    """
+    cause = error.__cause__ if isinstance(error, FileNotFoundError) else None
+    if isinstance(status := getattr(cause, "status", None), int):
+        return f"the server answered {status} {getattr(cause, 'message', '')}".rstrip()
+    if isinstance(cause, OSError):
+        return f"no connection to the server ({cause})"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}"
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """Bytes [start, end) of one input file, as stored; a record belongs to the slice that holds its first byte.

@@ -1,11 +1,12 @@
 """A row of a table -> a Record, or its fate."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pipeline.sources.options import TableSource
-from pipeline.sources.record import Record, Slice
+from pipeline.sources.record import Record, Slice, SourceError
 
 MAX_ROW_BYTES = 32_000_000
 """A longer JSONL line, text value or text file is not read. The longest books of Project Gutenberg have 10^7 bytes."""
@@ -72,6 +73,44 @@ def missing_column(slice_: Slice, offset: int, column: str, found: list[str]) ->
     more = f" and {len(found) - COLUMNS_SHOWN} more" if len(found) > COLUMNS_SHOWN else ""
     detail = f"no column {column!r}" + (f"; found: {_without_surrogates(shown)}{more}" if found else "")
     return fate_of(slice_, offset, "missing_text", detail)
+
+
+def other_columns(source: TableSource) -> list[str]:
+    """The columns that the recipe names besides the text's."""
+    named = (source.url_column, source.title_column, source.date_column, source.licence_column)
+    return [name for name in dict.fromkeys(named) if name is not None]
+
+
+def no_column(slice_: Slice, missing: Iterable[str], found: Iterable[str]) -> SourceError:
+    """The error for columns that the recipe names and a whole file has not."""
+    shown = ", ".join(_without_surrogates(name[:40]) for name in islice(found, COLUMNS_SHOWN))
+    return SourceError(
+        f"sources.{slice_.source}: {slice_.path} has no column {', '.join(missing)}; its columns are {shown}; correct "
+        "the name in the recipe, or leave it out"
+    )
+
+
+class Unseen:
+    """The columns that the recipe names besides the text's, less those that a row of a JSONL file has had."""
+
+    def __init__(self, source: TableSource) -> None:
+        self._missing = dict.fromkeys(other_columns(source))
+        self._found: dict[str, None] = {}
+
+    def look(self, row: Values) -> None:
+        """Take note of a row's columns."""
+        if self._missing:
+            self._missing = {name: None for name in self._missing if name not in row}
+            self._found |= dict.fromkeys(islice(row, COLUMNS_SHOWN - len(self._found)))
+
+    def check(self, slice_: Slice) -> None:
+        """At the end of `slice_`: of a file that is cut, the first range speaks for all.
+
+        Raises:
+            SourceError: for a column that no row has.
+        """
+        if slice_.start == 0 and self._missing and self._found:
+            raise no_column(slice_, self._missing, self._found)
 
 
 def damaged(slice_: Slice, offset: int, error: BaseException) -> Record:

@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from pipeline.sources.columnar import read_arrow, read_parquet
 from pipeline.sources.options import TableSource
-from pipeline.sources.record import Record, Slice, SourceError
-from pipeline.sources.rows import MAX_ROW_BYTES, damaged, fate_of, missing_column, record_of
+from pipeline.sources.record import Record, Slice, SourceError, reason
+from pipeline.sources.rows import MAX_ROW_BYTES, Unseen, damaged, fate_of, missing_column, record_of
 
 READ_BYTES = 1 << 20
 ZSTD_READ_BYTES = 1 << 12
@@ -40,8 +40,8 @@ def read_table(slice_: Slice, source: TableSource) -> Iterator[Record]:
     holds whole row groups; files of other kinds belong whole to the range that begins at 0. Blank lines are no rows.
 
     Raises:
-        SourceError: if the file cannot be opened, changed since it was listed, has an unknown ending, or is Parquet or
-            Arrow without a column that the recipe names for URL, title, date or licence.
+        SourceError: if the file cannot be opened, changed since it was listed, has an unknown ending, or has no column
+            of a name that the recipe gives for URL, title, date or licence (JSONL: in no row of its first range).
     """
     reader = _reader_of(slice_)
     with closing(_open(slice_)) as file:
@@ -88,7 +88,7 @@ class _Input(io.RawIOBase):
         try:
             found = self._file.read(len(buffer))
         except Exception as error:
-            raise _cannot_read(self._slice, error) from None
+            raise _cannot_read(self._slice, reason(error)) from None
         buffer[: len(found)] = found
         return len(found)
 
@@ -109,8 +109,13 @@ def _open(slice_: Slice) -> BinaryIO:
             if size != slice_.size:
                 file.close()
                 raise _cannot_read(slice_, f"it has {size} bytes and had {slice_.size} when it was listed; run again")
+    except FileNotFoundError as error:
+        why = f"{reason(error)}, though it was there when it was listed; put it back, and run again"
+        raise _cannot_read(slice_, why) from None
+    except PermissionError as error:
+        raise _cannot_read(slice_, f"{reason(error)}; let this user read it (chmod), and run again") from None
     except (OSError, ValueError, ImportError) as error:
-        raise _cannot_read(slice_, error) from None
+        raise _cannot_read(slice_, reason(error)) from None
     return cast(BinaryIO, io.BufferedReader(_Input(file, slice_), READ_BYTES))
 
 
@@ -124,34 +129,36 @@ def _read_plain_lines(file: BinaryIO, slice_: Slice, source: TableSource) -> Ite
         file.seek(position - 1)
         _, skipped = _next_line(file)  # only the line break, if a line begins right at `start`
         position += skipped - 1
-    columns_told = False
+    columns_told, unseen = False, Unseen(source)
     while position < slice_.end:
         line, n_bytes = _next_line(file)
         if not n_bytes:
-            return
-        record = _json_record(line, position, slice_, source, tell_columns=not columns_told)
+            break
+        record = _json_record(line, position, slice_, source, unseen, tell_columns=not columns_told)
         if record is not None:
             columns_told |= record.fate == "missing_text"
             yield record
         position += n_bytes
+    unseen.check(slice_)
 
 
 def _read_packed_lines(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[Record]:
     if slice_.start:
         return
-    number, columns_told = 0, False
+    number, columns_told, unseen = 0, False, Unseen(source)
     try:
         lines = _unpacked(file, slice_.path)
         for number in count():
             line, n_bytes = _next_line(lines)
             if not n_bytes:
-                return
-            record = _json_record(line, number, slice_, source, tell_columns=not columns_told)
+                break
+            record = _json_record(line, number, slice_, source, unseen, tell_columns=not columns_told)
             if record is not None:
                 columns_told |= record.fate == "missing_text"
                 yield record
     except (EOFError, OSError, zlib.error) as error:
         yield damaged(slice_, number, error)
+    unseen.check(slice_)
 
 
 def _unpacked(file: BinaryIO, path: str) -> BinaryIO:
@@ -176,7 +183,7 @@ def _next_line(file: BinaryIO) -> tuple[bytes | None, int]:
 
 
 def _json_record(
-    line: bytes | None, offset: int, slice_: Slice, source: TableSource, *, tell_columns: bool
+    line: bytes | None, offset: int, slice_: Slice, source: TableSource, unseen: Unseen, *, tell_columns: bool
 ) -> Record | None:
     """A line as a Record; None if it is blank."""
     if line is None:
@@ -195,6 +202,7 @@ def _json_record(
         return fate_of(slice_, offset, "bad_json", type(error).__name__)
     if not isinstance(row, dict):
         return fate_of(slice_, offset, "bad_json", f"a row is an object, this is {type(row).__name__}")
+    unseen.look(row)
     if source.text_column not in row:
         return missing_column(slice_, offset, source.text_column, list(row) if tell_columns else [])
     return record_of(slice_, offset, row[source.text_column], source, row)

@@ -3,10 +3,10 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from pipeline.config import Options
-from pipeline.measures import MEASURES, nearest_measure
+from pipeline.measures import KEPT_PREFIX, MEASURES, nearest_measure
 
 
 class Where(Options):
@@ -26,6 +26,18 @@ def _word(text: str) -> str:
     if not re.fullmatch(r"[^\W_]+", text):
         raise ValueError(f"{text[:60]!r} is not one word; a word has letters and digits only")
     return text
+
+
+def _measure(name: str) -> str:
+    if name not in MEASURES:
+        close = nearest_measure(name)
+        plain = ", ".join(n for n in MEASURES if not n.startswith(KEPT_PREFIX))
+        listed = f"; there are: {plain}, and the same of kept lines with {KEPT_PREFIX} in front"
+        raise ValueError(f"unknown measure {name[:60]!r}" + (f"; did you mean {close!r}?" if close else listed))
+    return name
+
+
+MeasureName = Annotated[str, AfterValidator(_measure)]
 
 
 class UrlOptions(Options):
@@ -59,7 +71,7 @@ class Limit(Options):
 
     type: Literal["limit"] = "limit"
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="The drop reason.")
-    measure: str = Field(description="A name from the registry of measures.")
+    measure: MeasureName = Field(description="A name from the registry of measures.")
     min: float | None = None
     max: float | None = None
     one_of: tuple[str, ...] | None = Field(
@@ -70,18 +82,30 @@ class Limit(Options):
 
     @model_validator(mode="after")
     def _bounded(self) -> "Limit":
-        measure = MEASURES.get(self.measure)
-        if measure is None:
-            close = nearest_measure(self.measure)
-            raise ValueError(f"unknown measure {self.measure!r}" + (f"; did you mean {close!r}?" if close else ""))
+        measure = MEASURES[self.measure]
         numbers = self.min is not None or self.max is not None
         if measure.kind == "word" and (numbers or self.one_of is None):
             raise ValueError(f"{self.measure} is a word: give one_of, and neither min nor max")
         if measure.kind == "number" and (not numbers or self.one_of is not None):
             raise ValueError(f"{self.measure} is a number: give min or max, and not one_of")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}: no document would pass")
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}: no document would pass; exchange them?")
         return self
+
+
+class LimitOverride(Options):
+    """Fields that replace those of a preset's Limit; what is not written stays as the preset has it."""
+
+    measure: MeasureName = ""
+    min: float | None = None
+    max: float | None = None
+    one_of: tuple[str, ...] | None = None
+    exclusive: bool = False
+    where: Where = Where()
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, all_fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in all_fields(self).items() if name in self.model_fields_set}
 
 
 class PresetStep(Options):
@@ -90,7 +114,7 @@ class PresetStep(Options):
     type: Literal["preset"]
     name: Literal["datatrove-0.10"]
     where: Where = Where()
-    override: dict[str, dict[str, Any]] = Field(
+    override: dict[str, LimitOverride] = Field(
         default_factory=dict, description="Limit name -> fields that replace the preset's."
     )
 

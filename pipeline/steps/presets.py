@@ -1,17 +1,14 @@
 """Presets: named lists of line rules and Limits, kept in `preset_files/<name>.yaml`."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.steps.options import Limit, LineStep, PresetStep, Step, Where
-
-FIXED_FIELDS = ("name", "type")
+from pipeline.config_words import did_you_mean, one_of
+from pipeline.steps.options import Limit, LimitOverride, LineStep, PresetStep, Step, Where
 
 
 class PresetError(ValueError):
@@ -62,21 +59,17 @@ def _written_out(place: int, preset: PresetStep) -> Iterable[LineStep | Limit]:
     names = [step.name for step in steps if isinstance(step, Limit)]
     for name in preset.override:
         if name not in names:
-            close = get_close_matches(name, names, n=1, cutoff=0)[0]
-            raise PresetError(
-                place, f"preset {preset.name!r} has no limit {name!r} to override; did you mean {close!r}?"
-            )
+            near = did_you_mean(name, names) or f"; its limits are: {one_of(names)}"
+            raise PresetError(place, f"preset {preset.name} has no limit {name[:60]!r} to override{near}")
     for step in steps:
         step = step.model_copy(update={"where": preset.where})
         fields = preset.override.get(step.name) if isinstance(step, Limit) else None
         yield _overridden(place, step, fields) if isinstance(step, Limit) and fields else step
 
 
-def _overridden(place: int, limit: Limit, fields: dict[str, Any]) -> Limit:
-    if fixed := [name for name in FIXED_FIELDS if name in fields]:
-        raise PresetError(place, f"override of {limit.name!r}: {fixed[0]!r} cannot be replaced")
+def _overridden(place: int, limit: Limit, fields: LimitOverride) -> Limit:
     try:
-        return Limit.model_validate({**limit.model_dump(), **fields})
+        return Limit.model_validate({**limit.model_dump(), **fields.model_dump()})
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'limit'}: {e['msg']}" for e in error.errors())
-        raise PresetError(place, f"override of {limit.name!r}: {found}") from None
+        found = "; ".join(str(e.get("ctx", {}).get("error", e["msg"])) for e in error.errors())
+        raise PresetError(place, f"override of {limit.name}: {found}") from None

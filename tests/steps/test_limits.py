@@ -150,10 +150,9 @@ def test_overrides_replace_fields() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ({"gopher_to_few_words": {"min": 1}}, r"steps\[1\]: .* did you mean 'gopher_too_few_words'\?"),
-        ({"language": {"minimum": 1}}, r"steps\[1\]: override of 'language': minimum: Extra inputs"),
+        ({"gopher_to_few_words": {"min": 1}}, r"steps\[1\]: .* did you mean gopher_too_few_words\?"),
+        ({"language": {"min": 1}}, r"steps\[1\]: override of language: language is a word: give one_of"),
         ({"language": {"one_of": None}}, r"language is a word: give one_of"),
-        ({"language": {"name": "x"}}, r"'name' cannot be replaced"),
     ],
 )
 def test_wrong_overrides_are_explained(override: dict[str, Any], message: str) -> None:
