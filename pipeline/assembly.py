@@ -1,6 +1,6 @@
 """The markers of all Parts -> the counts, files and totals of a version."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ from pipeline.files import PartStore
 from pipeline.measures import MEASURES
 from pipeline.plan import Part
 
-TOP_DOMAINS = 200  # domains listed by source; the number of all is counted
+TOP_VALUES = 200
+"""Domains and licences listed by source, since data may hold any number of either; the number of all is counted."""
 
 
 class CountsError(Exception):
@@ -25,32 +26,64 @@ def joined_counts(part: Part, store: PartStore) -> tuple[manifest.Counts, dict[s
         for marker in markers:
             counts = counts + marker.counts
         inputs += markers[0].facts["inputs"]
+    for key in part.work["pack"]:
+        counts = counts + store.marker("pack", key).counts
     measured = counts.pop("histograms", {})
     histograms = {name: {"edges": list(MEASURES[name].edges), "counts": by} for name, by in sorted(measured.items())}
-    for name, hosts in counts.get("domains", {}).items():
-        counts.setdefault("distinct_domains", {})[name] = len(hosts)
-        largest = sorted(hosts.items(), key=lambda item: (-item[1], item[0]))[:TOP_DOMAINS]
-        counts["domains"][name] = dict(largest)
     return counts, histograms, inputs
 
 
-def check_sums(counts: Mapping[str, Any]) -> None:
-    """Every record ends in exactly one bucket.
+def shortened(counts: manifest.Counts) -> manifest.Counts:
+    """`counts` with the `TOP_VALUES` most frequent domains and licences of each source, and how many there were."""
+    short = manifest.Counts(counts)
+    for key, also in (("domains", ()), ("licences", ("licence_bytes",))):
+        for source, names in counts.get(key, {}).items():
+            largest = sorted(names, key=lambda name: (-names[name], name))[:TOP_VALUES]
+            short[f"distinct_{key}"] = {**short.get(f"distinct_{key}", {}), source: len(names)}
+            for listed in (key, *also):
+                short[listed] = {**short[listed], source: {name: counts[listed][source][name] for name in largest}}
+    return short
+
+
+SUMS = (
+    ("records", ("fates", "extracted")),
+    ("extracted", ("dropped", "documents")),
+    ("documents", ("languages",)),
+    ("documents", ("licences",)),
+    ("documents", ("years",)),
+    ("documents", ("document_tokens",)),
+    ("utf8_bytes", ("language_bytes",)),
+    ("utf8_bytes", ("licence_bytes",)),
+)
+"""Counts of a source, and the counts that must add up to them."""
+
+
+def check_sums(counts: Mapping[str, Any], cells: Iterable[manifest.CellTotals]) -> None:
+    """Every record ends in exactly one bucket, and every document is packed.
 
     Raises:
-        CountsError: naming the source and both numbers, if a sum is off.
+        CountsError: naming the source and all numbers, if a sum is off.
     """
-    for name, records in counts["records"].items():
-        fates, dropped = (manifest.total(counts.get(k, {}).get(name, {})) for k in ("fates", "dropped"))
-        extracted, kept = (counts.get(k, {}).get(name, 0) for k in ("extracted", "documents"))
-        if records != fates + extracted:
-            raise CountsError(f"{name}: {records} records, but {fates} fates + {extracted} extracted documents")
-        if extracted != dropped + kept:
-            raise CountsError(f"{name}: {extracted} extracted documents, but {dropped} dropped + {kept} kept")
+
+    def of(key: str, name: str) -> int:
+        return manifest.total(counts.get(key, {}).get(name, 0))
+
+    for name in counts["records"]:
+        for whole, parts in SUMS:
+            found = {part: of(part, name) for part in parts}
+            if of(whole, name) != sum(found.values()):
+                added = " + ".join(f"{n} {part}" for part, n in found.items())
+                raise CountsError(f"{name}: {of(whole, name)} {whole}, but {added}")
+    for cell in cells:
+        if cell.tokens != (n := of(f"{cell.split}_tokens", cell.cell)):
+            raise CountsError(f"{cell.cell}: {cell.tokens} {cell.split} tokens packed, but {n} by language")
 
 
-def data_files(part: Part, store: PartStore) -> tuple[list[manifest.DataFile], list[str]]:
-    """The files of the version, and for each the committed file (relative to the store) that it is."""
+def data_files(part: Part, store: PartStore, decisions: bool = True) -> tuple[list[manifest.DataFile], list[str]]:
+    """The files of the version, and for each the committed file (relative to the store) that it is.
+
+    `decisions`: with the row of every record that says what became of it.
+    """
     files: list[manifest.DataFile] = []
     origins: list[str] = []
     taken: dict[str, int] = {}
@@ -70,7 +103,11 @@ def data_files(part: Part, store: PartStore) -> tuple[list[manifest.DataFile], l
     for row in part.work["rows"]:
         source = store.marker("extract", row["extract"]).label.split(":")[0]
         add("select", row["select"], "documents.parquet", "documents", source, kind="documents", source=source)
-        add("select", row["select"], "decisions.parquet", "decisions", source, kind="decisions", source=source)
+        if decisions:
+            add("select", row["select"], "decisions.parquet", "decisions", source, kind="decisions", source=source)
+    for key in part.work["dropped"]:
+        source = store.marker("select", key).label.split(":")[0]
+        add("select", key, "dropped.parquet", "dropped", source, kind="dropped", source=source)
     add("tokenizer", part.work["tokenizer"], "tokenizer.model", "tokenizer", "tokenizer", kind="tokenizer")
     for key in part.work["pack"]:
         marker = store.marker("pack", key)

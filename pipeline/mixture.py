@@ -34,7 +34,11 @@ class MixtureOptions(Options):
     )
     max_epochs: float = Field(4.0, gt=0, description="How often a Cell may be repeated at the most.")
     tolerance: float = Field(
-        0.01, gt=0, lt=1, description="Largest allowed distance of a realised share from its plan."
+        0.01,
+        gt=0,
+        lt=1,
+        description="Largest distance of a realised share from its plan; beyond it the build fails. The default, one "
+        "percentage point, is what rounding to whole rows can cost a mixture of a hundred rows or fewer.",
     )
 
     @field_validator("weights")
@@ -92,10 +96,13 @@ def plan(cells: Sequence[CellTotals], options: MixtureOptions) -> list[MixtureRo
 
 ABOUT_ONCE = 1.005
 """Epochs that are shown as 1.00 and not worth a remark: a plan in whole rows seldom meets a share exactly."""
+SHOWN_MISS = 0.0005
+"""A realised share that is farther from its plan is shown with other figures: cards have one decimal of a per cent."""
 
 
 def remarks(mixture: Sequence[MixtureRow]) -> list[str]:
-    """What a person should know about a plan, a sentence each: Cells not read at all, in part, or more than once."""
+    """What a person should know about a plan, a sentence each: Cells not read at all, in part, or more than once, and
+    shares that miss their plan within the tolerance."""
     said = []
     for row in mixture:
         if row.rows == 0 and row.rows_available:
@@ -105,7 +112,13 @@ def remarks(mixture: Sequence[MixtureRow]) -> list[str]:
             said.append(f"{row.cell}: {row.rows} of {row.rows_available} rows are read ({row.epochs:.2f} epochs)")
         elif row.rows > row.rows_available * ABOUT_ONCE:
             said.append(f"{row.cell}: repeated, {row.epochs:.2f} epochs of {row.rows_available} rows")
+        if row.rows and abs(row.share - row.share_asked) > SHOWN_MISS:
+            said.append(f"{row.cell}: {_missed(row)}")
     return said
+
+
+def _missed(row: MixtureRow) -> str:
+    return f"planned {row.share_asked:.2%}, realised {row.share:.2%} (whole rows: {row.rows})"
 
 
 def _shares(train: Sequence[CellTotals], options: MixtureOptions) -> dict[str, Fraction]:
@@ -193,11 +206,11 @@ def _realise(train: Sequence[CellTotals], shares: dict[str, Fraction], rows: dic
 def _check_shares(mixture: Sequence[MixtureRow], budget: Fraction, options: MixtureOptions) -> None:
     wrong = [m for m in mixture if abs(m.share - m.share_asked) > options.tolerance]
     if wrong:
-        lines = [f"  {m.cell}: asked {m.share_asked:.2%}, whole rows give {m.share:.2%} ({m.rows} rows)" for m in wrong]
+        lines = [f"  {m.cell}: {_missed(m)}" for m in wrong]
         raise MixtureError(
-            f"shares of {float(budget):,.0f} tokens cannot be met within mixture.tolerance {options.tolerance:g}:\n"
-            + "\n".join(lines)
-            + "\nRaise mixture.tokens or mixture.tolerance, lower packing.seq_len, or add data"
+            f"shares of {float(budget):,.0f} tokens cannot be met within mixture.tolerance {options.tolerance:g}, "
+            "since rows are read whole:\n" + "\n".join(lines) + "\nRaise mixture.tokens or mixture.tolerance, or plan "
+            "other shares in mixture.weights (only Describe will run again); or lower packing.seq_len, or add data"
         )
 
 

@@ -1,5 +1,8 @@
 """The mixture plan: shares, budgets, epochs, and what it says when they cannot be met."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -7,6 +10,7 @@ from pydantic import ValidationError
 
 from pipeline.manifest import CellTotals, MixtureRow
 from pipeline.mixture import MixtureError, MixtureOptions, plan, remarks
+from tests.small_dataset import run_pipeline
 
 
 def cell(name: str, rows: int, tokens_per_row: int = 1000, split: str = "train") -> CellTotals:
@@ -43,6 +47,44 @@ def test_weights_without_a_budget_give_the_largest_that_max_epochs_allows() -> N
         "web: 600 of 900 rows are read (0.67 epochs)",
         "wiki: repeated, 2.00 epochs of 100 rows",
     ]
+
+
+def test_a_miss_within_the_tolerance_is_remarked() -> None:
+    cells = [cell("web", 40), cell("wiki", 40)]
+    mixture = plan(cells, MixtureOptions(weights={"web": 0.733, "wiki": 0.267}, tokens=40_000))
+    assert [(row.cell, row.rows) for row in mixture] == [("web", 29), ("wiki", 11)]
+    assert "wiki: planned 26.70%, realised 27.50% (whole rows: 11)" in remarks(mixture)
+    exact = plan(cells, MixtureOptions(weights={"web": 0.75, "wiki": 0.25}, tokens=40_000))
+    assert not [said for said in remarks(exact) if "planned" in said]
+
+
+def test_a_miss_beyond_the_tolerance_names_every_source_its_figures_and_the_way_out() -> None:
+    options = MixtureOptions(weights={"web": 0.5, "wiki": 0.3, "books": 0.2}, tokens=3000, tolerance=0.04)
+    cells = [*WEB_AND_WIKI, cell("books", 10)]
+    with pytest.raises(MixtureError) as error:
+        plan(cells, options)
+    message = str(error.value)
+    assert "within mixture.tolerance 0.04" in message
+    assert "\n  books: planned 20.00%, realised 25.00% (whole rows: 1)" in message
+    assert "\n  wiki: planned 30.00%, realised 25.00% (whole rows: 1)" in message
+    assert "\n  web:" not in message  # two rows of four are its half
+    for way_out in ("mixture.weights", "mixture.tokens", "mixture.tolerance", "packing.seq_len"):
+        assert way_out in message
+    assert plan(cells, options.model_copy(update={"tolerance": 0.06}))
+
+
+def test_a_missed_plan_fails_the_build_at_its_end_and_a_change_of_the_mixture_only_describes(
+    small_recipe: Path, tmp_path: Path
+) -> None:
+    out = ("--output", tmp_path / "out")
+    done = run_pipeline("run", small_recipe, *out, "--set", "mixture.tokens=100")
+    assert done.returncode == 1
+    assert "describe" in done.stderr and "within mixture.tolerance 0.05" in done.stderr
+    assert "main: planned 70.00%" in done.stderr and "Traceback" not in done.stderr
+    assert not list((tmp_path / "out" / "small").glob("*/manifest.json"))
+    to_run = run_pipeline("plan", small_recipe, *out).stdout
+    assert re.findall(r"^(\w+) +\d+ +\d+ +[1-9]\d*$", to_run, re.M) == ["describe"]
+    assert run_pipeline("run", small_recipe, *out).returncode == 0
 
 
 def test_shares_count_tokens_not_rows() -> None:

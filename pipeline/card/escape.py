@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 MAX_CHARS = 120
 
-_CODE_SAFE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/+=,()-]*[A-Za-z0-9._/+=,()-])?")
 _STRUCTURAL = frozenset("\\`*_{}[]<>#!|&~$:@^")
 """ASCII characters with a meaning in CommonMark, GitHub's tables, strike-through, links and mathematics, or HTML."""
 
@@ -18,40 +17,56 @@ def escape(value: object, max_chars: int = MAX_CHARS) -> str:
     section 2.5). Control, format (bidirectional overrides among them), surrogate, private and unassigned characters and
     line separators are shown by their code point. More than `max_chars` characters are cut, and the cut is shown.
     """
-    text = str(value)
+    shown = visible(str(value), max_chars)
+    return "".join(f"&#{ord(char)};" if char in _STRUCTURAL else char for char in shown)
+
+
+def visible(text: str, max_chars: int = MAX_CHARS) -> str:
+    """`text` on one line with nothing hidden in it: characters that do not show are given by their code point."""
     cut = len(text) > max_chars
     return "".join(map(_visible, text[:max_chars])) + ("…" if cut else "")
 
 
 def _visible(char: str) -> str:
-    if char in _STRUCTURAL:
-        return f"&#{ord(char)};"
-    if unicodedata.category(char)[0] == "C" or unicodedata.category(char) in ("Zl", "Zp"):
-        return f"(U+{ord(char):04X})"
-    return char
+    is_hidden = unicodedata.category(char)[0] == "C" or unicodedata.category(char) in ("Zl", "Zp")
+    return f"(U+{ord(char):04X})" if is_hidden else char
 
 
 def code(value: object, max_chars: int = MAX_CHARS) -> str:
-    """`value` as a code span where all its characters are harmless, else as `escape` gives it.
+    """`value` as a code span, in a table or outside; nothing if it is empty.
 
-    Renderers turn host names in running text into links, but not in a code span.
+    For whatever comes from data: renderers turn addresses in running text into links even where they are written as
+    character references, but nothing in a code span (CommonMark 0.31, section 6.1; GitHub's autolinks are for text).
+    The one character that no code span may hold in a table, `|`, is shown by its code point.
     """
-    text = str(value)
-    if len(text) <= max_chars and _CODE_SAFE.fullmatch(text):
-        return f"`{text}`"
-    return escape(text, max_chars)
+    text = visible(str(value), max_chars).replace("|", "(U+007C)")
+    if not text:
+        return ""
+    fence = "`" * (_longest_run(text) + 1)
+    pad = " " if text.strip(" ") and (text[0] in "` " or text[-1] in "` ") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
 
 
 def prose(text: str, max_chars: int = 10_000) -> str:
     """A person's paragraphs and lists; line breaks stay, everything else is escaped."""
     lines = text[:max_chars].strip().replace("\r\n", "\n").split("\n")
-    return "\n".join(escape(line.rstrip(), max_chars) for line in lines) + ("…" if len(text) > max_chars else "")
+    return "\n".join(_prose_line(line.rstrip(), max_chars) for line in lines) + ("…" if len(text) > max_chars else "")
+
+
+def _prose_line(line: str, max_chars: int) -> str:
+    """A line of hyphens or equals signs would make a heading of the line above."""
+    if set(line.strip()) in ({"-"}, {"="}):
+        return "".join(f"&#{ord(char)};" for char in line.strip())
+    return escape(line, max_chars)
 
 
 def fenced(text: str, language: str) -> str:
     """A code block that `text` cannot close: its fence is longer than any run of backticks inside."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = "`" * max(3, _longest_run(text) + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
@@ -71,8 +86,26 @@ def number(value: int) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """`part` of `whole` in per cent, one decimal; a dash if there is nothing to divide by."""
-    return f"{100 * part / whole:.1f} %" if whole else "–"
+    """`part` of `whole` in per cent, one decimal; a dash if there is nothing to divide by.
+
+    What is not nothing is not shown as 0.0 %, and what is not all is not shown as 100.0 %.
+    """
+    if not whole:
+        return "–"
+    text = f"{100 * part / whole:.1f} %"
+    if text == "0.0 %" and part:
+        return "under 0.1 %"
+    return "over 99.9 %" if text == "100.0 %" and part < whole else text
+
+
+def ratio(part: float, whole: float) -> str:
+    """`part` for each of `whole`, two decimals; a dash if there is nothing to divide by."""
+    return f"{part / whole:,.2f}" if whole else "–"
+
+
+def warning(text: str) -> str:
+    """A box that GitHub and the Hub highlight; elsewhere a block quote. `text` is Markdown of one line."""
+    return f"> [!WARNING]\n> {text}"
 
 
 def size(n_bytes: int) -> str:

@@ -14,6 +14,17 @@ identifier mistook. The card's table names all of them."""
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
+_ISO_639 = {"als": "gsw", "bh": "bho", "eml": "", "sh": "hbs"}
+"""ISO 639 codes of the identifier's labels that are Wikipedia's own: Alemannic (`als` is Tosk Albanian in ISO 639-3),
+Bhojpuri, Emilian-Romagnol (withdrawn in 2009 without a successor), Serbo-Croatian (withdrawn from ISO 639-1)."""
+
+_SEE_CARD = {
+    "license": "other",
+    "license_name": "see-card",
+    "license_details": "By source and licence in the section Licences of the card.",
+}
+"""Where one licence of the Hub's list does not say it all (its specification of dataset cards, `license_name`)."""
+
 _LICENCES = frozenset(
     """
     afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsl-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0
@@ -49,11 +60,11 @@ def front_matter(manifest: Manifest) -> str:
     value: dict[str, Any] = {
         "pretty_name": manifest.name,
         "language": languages(merged(counts.get("languages", {}))),
-        "license": licences(merged(counts.get("licences", {}))),
+        **licence(merged(counts.get("licences", {})), total(counts.get("documents", {}))),
         "size_categories": [size_category(total(counts.get("documents", {})))],
         "task_categories": ["text-generation"],
         "tags": ["gristmill", "pretraining", "text"],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "documents/*.parquet"}]}],
+        "configs": _configs(manifest),
     }
     value = {key: v for key, v in value.items() if v}
     block: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=10_000)
@@ -77,14 +88,31 @@ def largest_first(counts: Mapping[str, int]) -> dict[str, int]:
 def languages(counts: Mapping[str, int]) -> list[str]:
     """ISO 639 codes of the languages with at least `MIN_LANGUAGE_SHARE` of the documents, largest first."""
     least = MIN_LANGUAGE_SHARE * sum(counts.values())
-    return [name for name, n in counts.items() if n >= least and _LANGUAGE.fullmatch(name) and name != "und"]
+    codes = [_ISO_639.get(name, name) for name, n in counts.items() if n >= least and name != "und"]
+    return list(dict.fromkeys(code for code in codes if _LANGUAGE.fullmatch(code)))
 
 
-def licences(counts: Mapping[str, int]) -> list[str]:
-    """Hub identifiers of the licences found, sorted: `other` for one it does not list, `unknown` for none stated."""
+def licence(counts: Mapping[str, int], n_documents: int) -> dict[str, str]:
+    """The fields of the licence: the Hub's identifier if one licence covers all documents, `unknown` if none states
+    one. Otherwise `other`, since a search for a licence must not find a dataset that is only partly under it."""
     found = {name.strip().lower() for name, n in counts.items() if n}
-    names = {name if name in _LICENCES else "other" if name else "unknown" for name in found}
-    return sorted(names) or ["unknown"]
+    if sum(counts.values()) < n_documents or len(found) > 1:
+        return _SEE_CARD
+    name = next(iter(found), "")
+    if not name:
+        return {"license": "unknown"}
+    return {"license": name} if name in _LICENCES else _SEE_CARD
+
+
+def _configs(manifest: Manifest) -> list[dict[str, Any]]:
+    """What `load_dataset` reads by name: the documents, and the row of every record that says what became of it."""
+    kinds = {file.kind for file in manifest.files}
+    return [
+        {"config_name": name, "data_files": [{"split": "train", "path": f"{name}/*.parquet"}]}
+        | ({"default": True} if name == "documents" else {})
+        for name in ("documents", "decisions", "dropped")
+        if name in kinds
+    ]
 
 
 def size_category(n_documents: int) -> str:

@@ -1,15 +1,19 @@
-"""What became of the records: one table of fates and one of decisions for each source."""
+"""What became of the records: a summary, and for each source its fates, its Limits and its duplicates."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.card.escape import code, escape, number, share, table
+from pipeline.card.escape import code, escape, number, share, table, warning
 from pipeline.card.front_matter import largest_first
-from pipeline.manifest import Manifest
+from pipeline.manifest import Manifest, total
 
-AFTER_LIMITS = ("no_text_left", "exact_duplicate", "near_duplicate")
+DUPLICATES = ("exact_duplicate", "near_duplicate")
+AFTER_LIMITS = ("no_text_left", *DUPLICATES)
 """Reasons that come after the Limits, in the order of their Stages."""
+
+SHOWN_SOURCES = 20
+"""Sources whose records are followed one by one; the summary has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +22,21 @@ class LimitRow:
 
     name: str
     keeps: str
-    sources: tuple[str, ...]
 
 
-def limits(recipe: Mapping[str, Any]) -> list[LimitRow]:
-    """The Limits of a resolved recipe (presets expanded), in order."""
-    rows = []
+def limits(recipe: Mapping[str, Any], source: str) -> list[LimitRow]:
+    """The Limits of a resolved recipe (presets expanded) that apply to a source, in order.
+
+    Limits of one name, which are for different languages, are one reason and so one row.
+    """
+    found: dict[str, list[str]] = {}
     for step in recipe.get("steps") or ():
+        where = step.get("where") or {}
         if step.get("type", "limit") != "limit" or "measure" not in step:
             continue
-        where = step.get("where") or {}
-        rows.append(LimitRow(str(step.get("name", "")), _keeps(step, where), tuple(where.get("source") or ())))
-    return rows
+        if not where.get("source") or source in where["source"]:
+            found.setdefault(str(step.get("name", "")), []).append(_keeps(step, where))
+    return [LimitRow(name, "; ".join(keeps)) for name, keeps in found.items()]
 
 
 def _keeps(step: Mapping[str, Any], where: Mapping[str, Any]) -> str:
@@ -51,32 +58,75 @@ def _bound(value: float) -> str:
     return f"{int(value):,}" if float(value).is_integer() else escape(value)
 
 
-def funnel(manifest: Manifest, source: str) -> str:
-    """The section of one source, without its heading."""
-    counts = manifest.counts
-    fates: Mapping[str, int] = counts.get("fates", {}).get(source, {})
-    dropped: Mapping[str, int] = counts.get("dropped", {}).get(source, {})
-    records, extracted, kept = (
-        int(counts.get(key, {}).get(source, 0)) for key in ("records", "extracted", "documents")
+def of_source(manifest: Manifest, key: str, source: str) -> dict[str, int]:
+    """A count of one source by name; empty if nothing was counted."""
+    return dict(manifest.counts.get(key, {}).get(source) or {})
+
+
+def count(manifest: Manifest, key: str, source: str) -> int:
+    """A count of one source; by name, the sum."""
+    return total(manifest.counts.get(key, {}).get(source, 0))
+
+
+def funnels(manifest: Manifest) -> str:
+    """The section `From records to documents`."""
+    note = (
+        "Each record ends in one place: it gives no document (its *fate* says why), or its document is dropped, for "
+        "the first Limit it fails in the recipe's order or as a duplicate, or the document is kept."
     )
-    known = [row for row in limits(manifest.recipe) if not row.sources or source in row.sources]
-    parts = [
-        _balance(records, sum(fates.values()), extracted, sum(dropped.values()), kept),
-        _fates_table(records, fates, extracted),
-        _decisions_table(counts, source, known, extracted, kept),
-    ]
+    legend = (
+        "In the tables that follow, *dropped here* counts documents for which this is the first Limit failed, *fail "
+        "only this* those that no other Limit would have dropped, *fail others, too* those that another would have "
+        "dropped as well. *Bytes dropped* are bytes of UTF-8 of the text as extracted."
+    )
+    parts = [f"## From records to documents\n\n{note}", _summary(manifest), legend]
+    shown = manifest.sources[:SHOWN_SOURCES]
+    parts += [f"### Source {code(source)}\n\n{_funnel(manifest, source)}" for source in shown]
+    if len(manifest.sources) > len(shown):
+        n = number(len(manifest.sources) - len(shown))
+        parts.append(f"{n} more sources are in the counts of {code('manifest.json')}.")
     return "\n\n".join(parts)
 
 
-def _balance(records: int, fates: int, extracted: int, dropped: int, kept: int) -> str:
-    whole = records == fates + extracted and extracted == dropped + kept
-    lines = [
-        f"- {number(records)} records read; {number(fates)} gave no document and {number(extracted)} were extracted",
-        f"- {number(extracted)} documents extracted; {number(dropped)} were dropped and {number(kept)} kept",
-    ]
-    if not whole:
-        lines += ["", "> [!WARNING]", "> These counts do not add up: some records have no fate, or more than one."]
-    return "\n".join(lines)
+def _summary(manifest: Manifest) -> str:
+    rows = []
+    sums = [0] * 6
+    for source in manifest.sources:
+        dropped = of_source(manifest, "dropped", source)
+        copies = sum(dropped.get(reason, 0) for reason in DUPLICATES)
+        numbers = [
+            count(manifest, "records", source),
+            count(manifest, "fates", source),
+            count(manifest, "extracted", source),
+            sum(dropped.values()) - copies,
+            copies,
+            count(manifest, "documents", source),
+        ]
+        sums = [a + b for a, b in zip(sums, numbers, strict=True)]
+        rows.append((code(source), *map(number, numbers), share(numbers[-1], numbers[0])))
+    rows.append(("**all**", *map(number, sums), share(sums[-1], sums[0])))
+    head = (
+        "source",
+        "records:",
+        "no document:",
+        "extracted:",
+        "outside a Limit:",
+        "duplicates:",
+        "kept:",
+        "kept of records:",
+    )
+    return table(head, rows)
+
+
+def _funnel(manifest: Manifest, source: str) -> str:
+    records, extracted, kept = (count(manifest, key, source) for key in ("records", "extracted", "documents"))
+    fates, dropped = (of_source(manifest, key, source) for key in ("fates", "dropped"))
+    parts = [_fates_table(records, fates, extracted), _decisions_table(manifest, source, extracted, kept)]
+    if records != sum(fates.values()) + extracted or extracted != sum(dropped.values()) + kept:
+        parts.insert(0, warning("These counts do not add up: some records have no fate, or more than one."))
+    if rewritten := _rewritten(manifest, source):
+        parts.append(rewritten)
+    return "\n\n".join(parts)
 
 
 def _fates_table(records: int, fates: Mapping[str, int], extracted: int) -> str:
@@ -86,17 +136,29 @@ def _fates_table(records: int, fates: Mapping[str, int], extracted: int) -> str:
     return table(("fate of a record", "records:", "share:"), rows)
 
 
-def _decisions_table(counts: Mapping[str, Any], source: str, known: list[LimitRow], extracted: int, kept: int) -> str:
-    dropped, failed, alone = (counts.get(key, {}).get(source, {}) for key in ("dropped", "failed", "failed_alone"))
-    rows = [("**extracted**", "", "", "", "", number(extracted))]
+def _decisions_table(manifest: Manifest, source: str, extracted: int, kept: int) -> str:
+    keys = ("dropped", "failed", "failed_alone", "dropped_bytes")
+    dropped, failed, alone, n_bytes = (of_source(manifest, key, source) for key in keys)
+    n_extracted = count(manifest, "extracted_bytes", source)
+    rows = [("**extracted**", "", "", "", "", number(n_extracted), number(extracted))]
     left = extracted
-    for name, keeps in _reasons(known, (*dropped, *failed)):
-        n = int(dropped.get(name, 0))
+    for name, keeps in _reasons(limits(manifest.recipe, source), (*dropped, *failed)):
+        n = dropped.get(name, 0)
         left -= n
-        others = ("", "") if name in AFTER_LIMITS else (number(failed.get(name, 0)), number(alone.get(name, 0)))
-        rows.append((code(name), keeps, number(n), *others, number(left)))
-    rows.append(("**kept**", "", "", "", "", number(kept)))
-    return table(("reason", "a document passes if", "dropped here:", "fail it:", "fail only it:", "left:"), rows)
+        only = alone.get(name, 0)
+        others = ("", "") if name in AFTER_LIMITS else (number(only), number(failed.get(name, 0) - only))
+        rows.append((code(name), keeps, number(n), *others, number(n_bytes.get(name, 0)), number(left)))
+    rows.append(("**kept**", "", "", "", "", number(n_extracted - sum(n_bytes.values())), number(kept)))
+    head = (
+        "reason",
+        "a document passes if",
+        "dropped here:",
+        "fail only this:",
+        "fail others, too:",
+        "bytes dropped:",
+        "documents left:",
+    )
+    return table(head, rows)
 
 
 def _reasons(known: list[LimitRow], found: Iterable[str]) -> list[tuple[str, str]]:
@@ -106,3 +168,77 @@ def _reasons(known: list[LimitRow], found: Iterable[str]) -> list[tuple[str, str
     extra = sorted(set(found) - names - set(AFTER_LIMITS))
     later = [(name, "") for name in AFTER_LIMITS if name not in names]
     return [(row.name, row.keeps) for row in known] + [(name, "") for name in extra] + later
+
+
+def _rewritten(manifest: Manifest, source: str) -> str:
+    before = count(manifest, "extracted_bytes", source) - count(manifest, "dropped_bytes", source)
+    after = count(manifest, "utf8_bytes", source)
+    if before == after:
+        return ""
+    return (
+        f"The kept documents have {number(before)} bytes as extracted, and {number(after)} after line rules and the "
+        "replacement of personal data."
+    )
+
+
+def duplicates(manifest: Manifest) -> str:
+    """The section `Duplicates`: what was removed of which source, and how large the clusters are."""
+    options = manifest.recipe.get("dedup") or {}
+    looked_for = "equal text" * bool(options.get("exact"))
+    if options.get("near"):
+        looked_for += " and " * bool(looked_for) + (
+            f"similar text (MinHash of word {escape(options.get('ngram_words'))}-grams, {escape(options.get('bands'))} "
+            f"bands of {escape(options.get('rows'))} rows)"
+        )
+    scope = "within each source" if options.get("scope") == "source" else "across all sources"
+    note = f"Looked for {scope}: {looked_for or 'nothing'}. One document of a cluster stays. "
+    note += "Shares are of the documents inside all Limits, and of the bytes of their text as extracted."
+    parts = [f"## Duplicates\n\n{note}", _removed(manifest), _clusters(manifest)]
+    return "\n\n".join(parts)
+
+
+def _removed(manifest: Manifest) -> str:
+    rows = []
+    sums = [0] * 5
+    for source in manifest.sources:
+        dropped, n_bytes = (of_source(manifest, key, source) for key in ("dropped", "dropped_bytes"))
+        exact, near = (dropped.get(reason, 0) for reason in DUPLICATES)
+        copied = sum(n_bytes.get(reason, 0) for reason in DUPLICATES)
+        whole = count(manifest, "extracted_bytes", source) - sum(n_bytes.values()) + copied
+        numbers = [count(manifest, "passed", source), exact, near, whole, copied]
+        sums = [a + b for a, b in zip(sums, numbers, strict=True)]
+        rows.append((code(source), *_removed_row(numbers)))
+    rows.append(("**all**", *_removed_row(sums)))
+    head = ("source", "inside all Limits:", "equal:", "similar:", "share:", "bytes removed:", "share of bytes:")
+    return table(head, rows)
+
+
+def _removed_row(numbers: list[int]) -> tuple[str, ...]:
+    passed, exact, near, whole, copied = numbers
+    removed = share(exact + near, passed)
+    return number(passed), number(exact), number(near), removed, number(copied), share(copied, whole)
+
+
+def doubling(counts: Mapping[str, int]) -> list[tuple[str, int, int]]:
+    """Sizes in bins that double: (bin, how many, their sum), so that any number of sizes gives a short table."""
+    bins: dict[int, list[int]] = {}
+    for name, n in counts.items():
+        entry = bins.setdefault((int(name) - 1).bit_length(), [0, 0])
+        entry[0] += n
+        entry[1] += n * int(name)
+    rows = []
+    for bits, (n, documents) in sorted(bins.items()):
+        low, high = (1 << bits >> 1) + 1 if bits else 1, 1 << bits
+        rows.append((number(low) if low == high else f"{number(low)} to {number(high)}", n, documents))
+    return rows
+
+
+def _clusters(manifest: Manifest) -> str:
+    rows = doubling(manifest.counts.get("cluster_sizes", {}))
+    if not rows:
+        return "No clusters of duplicates were found."
+    largest = max(map(int, manifest.counts["cluster_sizes"]))
+    n, documents = sum(row[1] for row in rows), sum(row[2] for row in rows)
+    note = f"{number(n)} clusters hold {number(documents)} documents; the largest holds {number(largest)}."
+    shown = [(label, number(n), number(documents)) for label, n, documents in rows]
+    return f"{note}\n\n{table(('documents in a cluster', 'clusters:', 'documents:'), shown)}"
