@@ -6,6 +6,7 @@ files as relative path, size and ETag or mtime; other Parts as their keys). Work
 ingredients.
 """
 
+import hashlib
 import platform
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from pipeline import assets
@@ -22,6 +24,7 @@ from pipeline.recipe import Recipe
 from pipeline.sources.listing import cut, list_files
 from pipeline.sources.record import Slice
 from pipeline.steps.presets import expand
+from pipeline.tokenizer.given import read_model
 
 KEY_DIGITS = 32
 
@@ -52,7 +55,7 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "measure",
-            1,
+            2,
             (
                 "pipeline.text.scan",
                 "pipeline.text.lines",
@@ -66,15 +69,17 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec("judge", 1, ("pipeline.steps.limits",), ("pyarrow",)),
         StageSpec("match", 1, ("pipeline.dedup.match",), ("pyarrow",)),
         StageSpec("cluster", 1, ("pipeline.dedup.cluster",), ("pyarrow",)),
-        StageSpec("select", 1, ("pipeline.text.lines", "pipeline.steps.pii", "pipeline.text.words"), ("pyarrow",)),
+        StageSpec("select", 2, ("pipeline.text.lines", "pipeline.steps.pii", "pipeline.text.words"), ("pyarrow",)),
         StageSpec("tokenizer", 1, ("pipeline.tokenizer.train", "pipeline.text.words"), ("sentencepiece", "pyarrow")),
         StageSpec(
             "pack",
-            1,
+            2,
             ("pipeline.tokenizer.encode", "pipeline.packing.pack", "pipeline.shards"),
             ("sentencepiece", "numpy", "pyarrow"),
         ),
-        StageSpec("describe", 1, ("pipeline.manifest", "pipeline.mixture", "pipeline.card.markdown")),
+        StageSpec(
+            "describe", 2, ("pipeline.manifest", "pipeline.assembly", "pipeline.mixture", "pipeline.card.markdown")
+        ),
     )
 }
 
@@ -190,11 +195,23 @@ def _pack_groups(recipe: Recipe, extracts: list[Part]) -> list[list[int]]:
     return groups
 
 
+def _tokenizer_part(recipe: Recipe, selected: list[str]) -> Part:
+    """Trained on the clean text of all Parts, or a file, whose bytes alone decide."""
+    options = recipe.tokenizer
+    if options.path is not None:
+        path = options.path if "://" in options.path else str(Path(options.path).expanduser().absolute())
+        sha256 = hashlib.sha256(read_model(path)).hexdigest()
+        return _part("tokenizer", "all", {"tokenizer": {"type": "file"}}, [sha256], {"path": path, "sha256": sha256})
+    fields = {"tokenizer": options.model_dump(mode="json", exclude={"path"}), "seed": recipe.seed}
+    return _part("tokenizer", "all", fields, selected, {"select": selected})
+
+
 def make_plan(recipe: Recipe) -> Plan:
-    """List the inputs and cut the work.
+    """List the inputs and cut the work. A tokenizer that the recipe brings along is read, since its bytes are a key's.
 
     Raises:
         pipeline.sources.listing.SourceError: for inputs that are missing or can't be listed.
+        pipeline.config.ConfigError: for a tokenizer file that cannot be read.
     """
     lines, limits = expand(recipe.steps)
     dump = recipe.model_dump(mode="json")
@@ -226,9 +243,18 @@ def make_plan(recipe: Recipe) -> Plan:
         for index, (e, row) in enumerate(zip(extract, rows, strict=True))
     ]
     selected = [s.key for s in select]
-    tokenizer = _part(
-        "tokenizer", "all", {"tokenizer": dump["tokenizer"], "seed": recipe.seed}, selected, {"select": selected}
-    )
+    dropped = [
+        _part(
+            "select",
+            f"{e.label} (dropped text)",
+            {**select_fields, "keep": {"dropped_text": True}},
+            [row, cluster.key],
+            {**row, "cluster": cluster.key, "index": index, "dropped_text": True},
+        )
+        for index, (e, row) in enumerate(zip(extract, rows, strict=True))
+        if recipe.keep.dropped_text
+    ]
+    tokenizer = _tokenizer_part(recipe, selected)
     pack_fields = {"packing": dump["packing"], "seed": recipe.seed}
     pack = []
     for group in _pack_groups(recipe, extract):
@@ -239,16 +265,17 @@ def make_plan(recipe: Recipe) -> Plan:
         pack.append(_part("pack", label, pack_fields, [keys, tokenizer.key], work))
     packed = [p.key for p in pack]
     work = {"rows": [{**r, "select": k} for r, k in zip(rows, selected, strict=True)]}
-    work |= {"cluster": cluster.key, "tokenizer": tokenizer.key, "pack": packed}
+    work |= {"cluster": cluster.key, "tokenizer": tokenizer.key, "pack": packed, "dropped": [p.key for p in dropped]}
     describe_fields = dump | {"libraries": all_libraries(), "assets": all_assets()}
-    describe = _part("describe", "all", describe_fields, [digest(work)], work)
+    inputs = [cluster.key, selected, work["dropped"], tokenizer.key, packed]
+    describe = _part("describe", "all", describe_fields, inputs, work)
     stages = {
         "extract": extract,
         "measure": measure,
         "judge": judge,
         "match": match,
         "cluster": [cluster],
-        "select": select,
+        "select": [*select, *dropped],
         "tokenizer": [tokenizer],
         "pack": pack,
         "describe": [describe],
@@ -271,9 +298,15 @@ def _walk(path: str, before: Any, now: Any, changed: list[str]) -> None:
             _walk(f"{path}.{key}" if path else str(key), before.get(key), now.get(key), changed)
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for i, (a, b) in enumerate(zip(before, now, strict=True)):
-            _walk(f"{path}.{i}", a, b, changed)
+            _walk(f"{path}.{_called(a, b) or i}", a, b, changed)
     else:
         changed.append(f"{path}: {_short(before)} -> {_short(now)}")
+
+
+def _called(before: Any, now: Any) -> str:
+    """The name that two entries of a list have in common, as Limits have one; "" if there is none."""
+    names = [entry.get("name") if isinstance(entry, Mapping) else None for entry in (before, now)]
+    return str(names[0]) if names[0] and names[0] == names[1] else ""
 
 
 def _short(value: Any) -> str:

@@ -6,14 +6,15 @@ checks what only the whole can show: names that one part uses and another define
 
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from pipeline.config import Finding, Options, load, locate
-from pipeline.config_errors import did_you_mean, one_of
+from pipeline.config_words import did_you_mean, one_of
 from pipeline.dedup.options import DedupOptions
 from pipeline.extract.options import ExtractOptions
+from pipeline.measures import MEASURES
 from pipeline.mixture import MixtureOptions
 from pipeline.packing.options import PackingOptions
 from pipeline.sources.options import Source
@@ -34,6 +35,18 @@ class CardOptions(Options):
     intended_use: str = ""
     limits: str = ""
     contact: str = ""
+
+
+class KeepOptions(Options):
+    """What a version stores of the records that are no documents of it."""
+
+    fates: bool = Field(
+        True, description="One row for every record read, with its fate or drop reason: `decisions/` in the version."
+    )
+    dropped_text: bool = Field(
+        False,
+        description="The extracted text of dropped documents, personal data replaced: `dropped/` in the version.",
+    )
 
 
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -57,7 +70,44 @@ class Recipe(Options):
     mixture: MixtureOptions = MixtureOptions()
     tokenizer: TokenizerOptions = TokenizerOptions()
     packing: PackingOptions = PackingOptions()
+    keep: KeepOptions = KeepOptions()
     card: CardOptions = CardOptions()
+
+
+SCHEMA_FILE = "recipe.schema.json"
+"""Name of the JSON Schema beside a recipe, in whose first line an editor finds it."""
+SCHEMA_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE}"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a recipe file: fields, types, bounds, defaults, descriptions.
+
+    What only `check` and validators can see is not in it: names that one part uses and another defines, and bounds that
+    depend on the measure.
+    """
+    made = Recipe.model_json_schema()
+    parts = made["$defs"]
+    _require_types(made, parts)
+    made["properties"]["sources"]["additionalProperties"] = False  # names that the pattern does not allow
+    for part in ("Limit", "LimitOverride"):
+        parts[part]["properties"]["measure"]["enum"] = list(MEASURES)
+    parts["Where"]["properties"]["language"]["items"]["enum"] = sorted(LID_176)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "Gristmill recipe"}
+
+
+def _require_types(node: Any, parts: dict[str, Any]) -> None:
+    """In each union that a key tells apart, ask for that key: a default in one member does not make it optional.
+
+    `discriminator`, which says so in OpenAPI, is no word of JSON Schema and goes.
+    """
+    if isinstance(node, dict):
+        if found := node.pop("discriminator", None):
+            for reference in found["mapping"].values():
+                part = parts[reference.rpartition("/")[2]]
+                part["required"] = list(dict.fromkeys([found["propertyName"], *part.get("required", ())]))
+        node = list(node.values())
+    for entry in node if isinstance(node, list) else ():
+        _require_types(entry, parts)
 
 
 def load_recipe(path: pathlib.Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -74,17 +124,21 @@ def check(recipe: Recipe) -> Iterator[Finding]:
     """What does not fit together, in the order of the recipe's fields."""
     for i, step in enumerate(recipe.steps):
         at = ("steps", i)
-        for j, name in enumerate(step.where.source):
-            yield from _known(name, recipe.sources, "source", (*at, "where", "source", j))
-        for j, code in enumerate(step.where.language):
-            yield from _known(code, LID_176, "language code", (*at, "where", "language", j))
+        yield from _check_where(recipe, step.where, at)
         if isinstance(step, Limit):
             yield from _check_limit(step, at)
         if isinstance(step, PresetStep):
-            yield from _check_overrides(step, at)
+            yield from _check_overrides(recipe, step, at)
     yield from _check_names(recipe)
     for name in recipe.mixture.weights:
         yield from _known(name, recipe.sources, "source", ("mixture", "weights", name))
+
+
+def _check_where(recipe: Recipe, where: Where, at: Path) -> Iterator[Finding]:
+    for j, name in enumerate(where.source):
+        yield from _known(name, recipe.sources, "source", (*at, "where", "source", j))
+    for j, code in enumerate(where.language):
+        yield from _known(code, LID_176, "language code", (*at, "where", "language", j))
 
 
 def _check_limit(limit: Limit, at: Path) -> Iterator[Finding]:
@@ -95,12 +149,16 @@ def _check_limit(limit: Limit, at: Path) -> Iterator[Finding]:
         yield (*at, "exclusive"), f"min and max are both {limit.min:g} and excluded: no document would pass"
 
 
-def _check_overrides(preset: PresetStep, at: Path) -> Iterator[Finding]:
+def _check_overrides(recipe: Recipe, preset: PresetStep, at: Path) -> Iterator[Finding]:
     for name, fields in preset.override.items():
+        here = (*at, "override", name)
         try:
-            expand((preset.model_copy(update={"override": {name: fields}}),))
+            _, limits = expand((preset.model_copy(update={"override": {name: fields}}),))
         except PresetError as error:
-            yield (*at, "override", name), str(error).removeprefix("steps[0]: ")
+            yield here, str(error).removeprefix("steps[0]: ")
+            continue
+        yield from _check_where(recipe, fields.where, here)
+        yield from _check_limit(next(limit for limit in limits if limit.name == name), here)
 
 
 def _check_names(recipe: Recipe) -> Iterator[Finding]:
@@ -136,5 +194,7 @@ def _known(name: str, names: Iterable[str], what: str, at: Path) -> Iterator[Fin
     known = list(names)
     if name not in known:
         near = did_you_mean(name, known)
-        listed = f"; there are: {one_of(known)}" if len(known) <= 12 else ""
+        listed = (
+            f"; there are: {one_of(known)}" if len(known) <= 12 else "; codes have two or three letters, such as en"
+        )
         yield at, f"no {what} is called {name[:60]!r}{near or listed}"

@@ -5,7 +5,9 @@ of one room to the next, and writes tables sorted by id and counts. `STAGE_FUNCT
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import assembly, manifest, mixture, shards, versions
-from pipeline.card.markdown import render
+from pipeline.card.markdown import renderings
 from pipeline.dedup.cluster import cluster as cluster_documents
 from pipeline.dedup.match import match as match_keys
 from pipeline.dedup.signatures import band_columns, exact_hash, signatures
@@ -54,9 +56,16 @@ from pipeline.text.shingles import shingle_hashes
 from pipeline.text.words import count_words, merge_counts
 from pipeline.tokenizer import vocab
 from pipeline.tokenizer.encode import encode_documents
+from pipeline.tokenizer.given import read_model
 from pipeline.tokenizer.train import train
 
 BATCH_DOCUMENTS = 2048  # documents measured at a time; bounds memory, changes no byte
+BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")  # how sentencepiece spells the pieces that stand for one byte
+LENGTH_BINS = 64  # of document lengths in powers of two; an int64 has no more
+
+
+ON_RECORD: ContextVar[Callable[[Record], None]] = ContextVar("ON_RECORD", default=lambda record: None)
+"""Is given each record before Extract works on it: a worker that is killed leaves word where."""
 
 
 # -- 1. Extract: record -> URL rules -> encoding -> main text ----------------------------------------------------------
@@ -73,6 +82,7 @@ def extract(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
             piece = Slice(**fields)
             source = recipe.sources[piece.source]
             for record in read(source, piece, recipe.extract.max_page_bytes):
+                ON_RECORD.get()(record)
                 _to_document(record, rules, extractor)
                 key = document_id(piece.source, record.path, record.offset)
                 where = (key, piece.source, record.path, record.offset, record.url)
@@ -280,7 +290,7 @@ def _passing(store: PartStore, row: Mapping[str, str], columns: list[str]) -> pa
 
 def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Write `documents.parquet` (DOCUMENT, the clean ones), `words.parquet` and `decisions.parquet` (DECISION, one row
-    a record)."""
+    a record); or, in a Part that `keep` asks for, `dropped.parquet`: the text of the other documents."""
     documents = store.table("extract", part.work["extract"], "documents.parquet")
     fates = store.table("extract", part.work["extract"], "fates.parquet")
     measures = store.table("measure", part.work["measure"], "measures.parquet", ["id", "language", "kept_spans"])
@@ -295,10 +305,14 @@ def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> Non
     survivor = pc.coalesce(clusters["survivor"].take(at), documents["id"])
     documents = documents.append_column("language", measures["language"]).append_column("cluster", home)
     scrubber = Scrubber(recipe.pii)
+    if part.work.get("dropped_text"):
+        out.write_table("dropped.parquet", _dropped(documents, reason, scrubber))
+        return
     mask = pc.equal(reason, "")
     spans = measures["kept_spans"].filter(mask)
     clean, replaced = _clean(documents.filter(mask), spans, scrubber)
     name = part.label.split(":")[0]
+    _count_bytes(out, name, documents["text"], reason)
     _count_clean(out, name, clean, replaced)
     for value, n in _value_counts(duplicate.filter(pc.not_equal(duplicate, ""))):
         out.counts.add("dropped", name, value, n=n)
@@ -324,6 +338,14 @@ def _clean(documents: pa.Table, spans: pa.ChunkedArray, scrubber: Scrubber) -> t
     return pa.table(columns).select(DOCUMENT.names).cast(DOCUMENT), replaced
 
 
+def _dropped(documents: pa.Table, reason: pa.ChunkedArray, scrubber: Scrubber) -> pa.Table:
+    """The documents that have a reason, their whole text, personal data replaced: DOCUMENT and the column `reason`."""
+    mask = pc.not_equal(reason, "")
+    rest = documents.filter(mask)
+    no_spans = pa.chunked_array([pa.nulls(rest.num_rows, pa.list_(pa.int64()))])
+    return _clean(rest, no_spans, scrubber)[0].append_column("reason", reason.filter(mask))
+
+
 def _decisions(
     documents: pa.Table, reason: pa.ChunkedArray, survivor: pa.ChunkedArray, fates: pa.Table, scrubber: Scrubber
 ) -> pa.Table:
@@ -339,11 +361,24 @@ def _decisions(
     return table.set_column(table.schema.get_field_index("url"), DECISION.field("url"), urls.cast(pa.string()))
 
 
+def _count_bytes(out: PartWriter, name: str, texts: pa.ChunkedArray, reason: pa.ChunkedArray) -> None:
+    """Bytes of extracted text, and of it what was dropped, by reason."""
+    n_bytes = pc.binary_length(texts)
+    out.counts.add("extracted_bytes", name, n=pc.sum(n_bytes).as_py() or 0)
+    dropped = pc.not_equal(reason, "")
+    _count_sums(out, "dropped_bytes", name, reason.filter(dropped), n_bytes.filter(dropped))
+
+
 def _count_clean(out: PartWriter, name: str, clean: pa.Table, replaced: Mapping[str, int]) -> None:
+    n_bytes = pc.binary_length(clean["text"])
     out.counts.add("documents", name, n=clean.num_rows)
-    out.counts.add("utf8_bytes", name, n=pc.sum(pc.binary_length(clean["text"])).as_py() or 0)
+    out.counts.add("utf8_bytes", name, n=pc.sum(n_bytes).as_py() or 0)
     _count_values(out, "languages", name, clean["language"])
+    _count_sums(out, "language_bytes", name, clean["language"], n_bytes)
     _count_values(out, "licences", name, clean["licence"])
+    _count_sums(out, "licence_bytes", name, clean["licence"], n_bytes)
+    year = pc.utf8_slice_codeunits(clean["date"], 0, 4)
+    _count_values(out, "years", name, pc.if_else(pc.match_substring_regex(year, "^[0-9]{4}$"), year, ""))
     hosts = pa.array([host_of(url) for url in clean["url"].to_pylist()], pa.string())
     _count_values(out, "domains", name, hosts.filter(pc.not_equal(hosts, "")))
     for kind, n in sorted(replaced.items()):
@@ -354,15 +389,20 @@ def _count_clean(out: PartWriter, name: str, clean: pa.Table, replaced: Mapping[
 
 
 def tokenizer(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
-    """Write `tokenizer.model` from the word counts of all clean text."""
-    words = merge_counts(store.table("select", key, "words.parquet") for key in part.work["select"])
-    trained = train(words, recipe.tokenizer, recipe.seed)
-    model = vocab.load(trained.model)
-    out.write("tokenizer.model", lambda path: _write_bytes(path, trained.model), rows=0)
+    """Write `tokenizer.model` from the word counts of all clean text, or as the recipe brings it along."""
+    report: dict[str, Any]
+    if recipe.tokenizer.type == "file":
+        found, report = read_model(part.work["path"], part.work["sha256"]), {}
+    else:
+        words = merge_counts(store.table("select", key, "words.parquet") for key in part.work["select"])
+        trained = train(words, recipe.tokenizer, recipe.seed)
+        found, report = trained.model, trained.report
+    model = vocab.load(found)
+    out.write("tokenizer.model", lambda path: _write_bytes(path, found), rows=0)
     out.facts["tokenizer"] = {
-        **trained.report,
+        **report,
         "type": recipe.tokenizer.type,
-        "fingerprint": trained.fingerprint,
+        "fingerprint": model.fingerprint,
         **{name: getattr(model, name) for name in ("vocab_size", "unk_id", "bos_id", "eos_id", "pad_id")},
     }
 
@@ -378,7 +418,8 @@ def pack(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Encode the clean documents of some Select Parts and write `train-*.arrow` and `validation-*.arrow`."""
     model = store.folder.read(f"tokenizer/{part.work['tokenizer']}/tokenizer.model")
     words = vocab.load(model)
-    tables = [store.table("select", key, "documents.parquet", ["id", "cluster", "text"]) for key in part.work["select"]]
+    columns = ["id", "cluster", "language", "text"]
+    tables = [store.table("select", key, "documents.parquet", columns) for key in part.work["select"]]
     documents = pa.concat_tables(tables).sort_by("id")
     held_out = _is_held_out(documents["cluster"], recipe.seed, recipe.packing.validation_share)
     out.facts["cells"] = [
@@ -393,6 +434,7 @@ def _pack_split(
     """Write the shards of one split and return its totals (CellTotals as a dictionary)."""
     texts = one_array(documents["text"], pa.large_string())
     tokens, offsets = encode_documents(texts, words)
+    _count_tokens(out, cell, split, documents["language"], tokens, offsets, words)
     ids = fixed_bytes(one_array(documents["id"], ID_TYPE))
     seq_len, dtype = recipe.packing.seq_len, shards.token_dtype(words.vocab_size)
     packed = packing.order_rows(packing.pack(np.diff(offsets), seq_len), ids, recipe.seed)
@@ -415,6 +457,28 @@ def _pack_split(
     }
 
 
+def _count_tokens(
+    out: PartWriter,
+    name: str,
+    split: str,
+    languages: pa.ChunkedArray,
+    tokens: vocab.Ids,
+    offsets: vocab.Offsets,
+    words: vocab.Vocab,
+) -> None:
+    """Tokens by language, of them bytes and unknown ones, and documents by length: entry k of `document_tokens` counts
+    those of 2^k to 2^(k+1) - 1 tokens."""
+    lengths = np.diff(offsets)
+    is_byte = np.array([bool(BYTE_PIECE.fullmatch(words.piece(i))) for i in range(words.vocab_size)])
+    n_bytes = np.add.reduceat(is_byte[tokens].view(np.uint8), offsets[:-1], dtype=np.int64)  # no document is empty
+    _count_sums(out, f"{split}_tokens", name, languages, pa.array(lengths))
+    _count_sums(out, "byte_tokens", name, languages, pa.array(n_bytes))
+    out.counts.add("unknown_tokens", name, n=int((tokens == words.unk_id).sum()))
+    exponents = np.frexp(lengths.astype(np.float64))[1] - 1
+    counted = [int(n) for n in np.bincount(exponents, minlength=LENGTH_BINS)]
+    out.counts = out.counts + {"document_tokens": {name: counted}}
+
+
 def _write_shard(blocks: Iterator[packing.Sequences], meta: shards.ShardMeta, path: Path) -> None:
     shards.write_shard(path, blocks, meta)
 
@@ -435,9 +499,9 @@ def _is_held_out(clusters: pa.ChunkedArray, seed: int, share: float) -> npt.NDAr
 def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Join the markers of all Parts into a Manifest, check the sums, and publish the version with its card."""
     counts, histograms, inputs = assembly.joined_counts(part, store)
-    assembly.check_sums(counts)
-    files, origins = assembly.data_files(part, store)
     cells = assembly.cell_totals(part, store)
+    assembly.check_sums(counts, cells)
+    files, origins = assembly.data_files(part, store, recipe.keep.fates)
     tokenizer_facts = store.marker("tokenizer", part.work["tokenizer"]).facts["tokenizer"]
     described = manifest.Manifest(
         name=recipe.name,
@@ -448,14 +512,14 @@ def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> N
         assets=all_assets(),
         inputs=inputs,
         files=files,
-        counts=counts,
+        counts=assembly.shortened(counts),
         histograms=histograms,
         tokenizer={**tokenizer_facts, "path": "tokenizer/tokenizer.model"},
         packing={"seq_len": recipe.packing.seq_len, "dtype": shards.token_dtype(tokenizer_facts["vocab_size"]).name},
         cells=cells,
         mixture=mixture.plan([c for c in cells if c.split == "train"], recipe.mixture),
     )
-    versions.publish(store.dataset, described, origins, {"card.md": render(described, described.version).encode()})
+    versions.publish(store.dataset, described, origins, renderings(described, described.version))
     out.facts["version"] = described.version
 
 
@@ -477,6 +541,13 @@ def _value_counts(values: pa.ChunkedArray | pa.Array) -> Iterator[tuple[Any, int
 def _count_values(out: PartWriter, count: str, name: str, values: pa.ChunkedArray | pa.Array) -> None:
     for value, n in _value_counts(values):
         out.counts.add(count, name, value, n=n)
+
+
+def _count_sums(out: PartWriter, count: str, name: str, values: pa.ChunkedArray, numbers: pa.ChunkedArray) -> None:
+    """The sum of `numbers` (integers) for each of `values`."""
+    sums = pa.table({"value": values, "n": numbers}).group_by("value").aggregate([("n", "sum")])
+    for entry in sums.sort_by("value").to_pylist():
+        out.counts.add(count, name, entry["value"], n=entry["n_sum"])
 
 
 StageFunction = Callable[[Recipe, Part, PartStore, PartWriter], None]

@@ -59,6 +59,7 @@ class Reasons:
         own = [c for c in changed if not c.startswith("inputs")]
         if own:
             return "; ".join(own[:3]) + (f" (+{len(own) - 3} more)" if len(own) > 3 else "")
-        if part.stage == "extract":
-            return "; ".join(changed[:2]) or "its files are gone"
+        if part.stage == "extract" and changed:
+            other = [piece["path"] for piece in now["inputs"] if piece not in before["inputs"]]
+            return f"other size or time than before: {', '.join(other[:3])}{' and more' * (len(other) > 3)}"
         return "an earlier stage's result changed" if changed else "its files are gone"

@@ -19,7 +19,7 @@ HEAD = """\
 # Recipes
 
 A recipe is a YAML file that says all that decides a dataset's bytes. This page is generated from the models that check
-a recipe; `recipes/commoncrawl.yaml` is a commented example.
+a recipe; `recipes/commoncrawl.yaml` is a commented example, and `pipeline schema` prints the same for an editor.
 
 - Scalars follow YAML 1.2: `no` and `on` are words, `1e-3` is a number. Anchors, aliases, tags and duplicate keys are
   refused.
@@ -55,11 +55,18 @@ def type_of(annotation: Any) -> str:
     return names.get(annotation, str(annotation))
 
 
+def number(value: float) -> str:
+    """A bound for people: large powers of two as such, other integers with commas."""
+    if isinstance(value, int):
+        return f"2^{value.bit_length() - 1}" if value >= 2**20 and value.bit_count() == 1 else f"{value:,}"
+    return f"{value:g}"
+
+
 def bounds_of(field: FieldInfo) -> str:
     """The bounds of a field, such as `>= 1`."""
     signs = {annotated_types.Ge: ">=", annotated_types.Gt: ">", annotated_types.Le: "<=", annotated_types.Lt: "<"}
     found = [
-        f"{sign} {getattr(item, kind.__name__.lower()):g}"
+        f"{sign} {number(getattr(item, kind.__name__.lower()))}"
         for item in field.metadata
         for kind, sign in signs.items()
         if isinstance(item, kind)

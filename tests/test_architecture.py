@@ -126,6 +126,6 @@ def test_files_name_no_machine(repository: Path) -> None:
 
 def test_one_place_writes_tables_and_none_of_it_is_polars(repository: Path) -> None:
     """Bytes of polars writers vary with threads; tables are written with fixed settings in `files.py` alone."""
-    sources = {p.name: p.read_text() for p in (repository / "pipeline").rglob("*.py")}
+    sources = {p.relative_to(repository).as_posix(): p.read_text() for p in (repository / "pipeline").rglob("*.py")}
     assert [n for n, text in sources.items() if re.search(r"\.(sink_\w+|write_parquet|write_ipc)\(", text)] == []
-    assert [n for n, text in sources.items() if re.search(r"\bpq\.write_table\(", text)] == ["files.py"]
+    assert [n for n, text in sources.items() if re.search(r"\bpq\.write_table\(", text)] == ["pipeline/files.py"]

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,19 +37,21 @@ def relative(path: Path) -> Path:
 
 @contextmanager
 def plain_errors(verbose: bool = False) -> Iterator[None]:
-    """Turn the errors that a user can act on into a message and an exit code."""
+    """Turn the errors that a user can act on into a message and an exit code; `verbose` shows the stack trace, too."""
     try:
         yield
     except (ConfigError, SourceError, VersionError) as error:
-        if verbose:
-            raise
-        typer.echo(f"error: {error}", err=True)
+        _show(error, verbose)
         raise typer.Exit(2) from None
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
     except (AssetError, ManifestError, DamagedError, OSError) as error:
-        if verbose:
-            raise
-        typer.echo(f"error: {error}", err=True)
+        _show(error, verbose)
         raise typer.Exit(1) from None
+
+
+def _show(error: Exception, verbose: bool) -> None:
+    if verbose:
+        typer.echo("".join(traceback.format_exception(error)), err=True)
+    typer.echo(f"error: {error}", err=True)

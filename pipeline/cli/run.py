@@ -1,7 +1,11 @@
 """`pipeline run` and `pipeline plan`."""
 
+import json
 import os
 import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +13,11 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import OutputOption, RecipeArgument, SetOption, VerboseOption, plain_errors, relative, say
-from pipeline.cli.summary import print_summary
-from pipeline.config import locate
-from pipeline.files import PartStore
+from pipeline.config import ConfigError, locate
+from pipeline.files import Folder, PartStore
 from pipeline.plan import Part, Plan, make_plan
 from pipeline.recipe import Recipe, load_recipe
+from pipeline.run import stop
 from pipeline.state import Reasons, pending
 from pipeline.versions import point_latest
 
@@ -51,43 +55,105 @@ def run(
             "--slurm", metavar="key=value", help="An sbatch directive, such as partition=cpu or time=2:00:00."
         ),
     ] = None,
-    verbose: VerboseOption = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Events as JSON, one a line, on standard output, and no other text.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings, errors and the version only.")] = False,
+    preflight: Annotated[
+        bool, typer.Option("--preflight/--no-preflight", help="Refuse a run that will not fit on the disk.")
+    ] = True,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="A line for each Part; stack traces of failures.")
+    ] = False,
 ) -> None:
-    """Make a dataset version from a recipe; what is done already is not done again."""
-    with plain_errors(verbose):
-        recipe, plan, dataset_url, store = _load(recipe_path, overrides, output)
-        todo = pending(store, plan)
-        if not any(todo.values()) and store.dataset.is_local:
-            version = store.marker("describe", plan.stages["describe"][0].key).facts["version"]
-            point_latest(store.dataset, version)
-            say(f"Nothing to do: all {sum(len(p) for p in plan.stages.values())} Parts are committed.")
-        else:
-            version = _run(recipe, plan, dataset_url, engine, workers, slurm or [], verbose)
-        if store.dataset.is_local:
-            print_summary(relative(Path(store.dataset.root)), version)
-        else:
-            say(f"version {version} in {dataset_url}/{version}")
+    """Make a dataset version from a recipe; what is done already is not done again.
 
+    A table on a terminal, plain lines elsewhere; `pipeline status` tells as much in another shell. Ctrl-C is safe: the
+    same command goes on. NO_COLOR and TERM=dumb are honoured.
 
-def _run(
-    recipe: Recipe, plan: Plan, dataset_url: str, engine: EngineName, workers: int, slurm: list[str], verbose: bool
-) -> str:
-    from pipeline.run.engines import EngineError, make_engine
-    from pipeline.run.progress import Progress
-    from pipeline.run.runner import RunError, run_plan
-
-    directives = dict(item.partition("=")[::2] for item in slurm)
+    Exit codes: 0 the version is made, 1 the work failed, 2 wrong arguments or recipe, 130 stopped by Ctrl-C.
+    """
+    command = shlex.join(["pipeline", *sys.argv[1:]])
     try:
-        report = run_plan(recipe, plan, dataset_url, lambda: make_engine(engine.value, workers, directives), Progress())
-    except (RunError, EngineError) as error:
-        typer.echo(f"error: {error}", err=True)
-        if verbose and isinstance(error, RunError):
-            typer.echo(error.details, err=True)
+        with plain_errors(verbose):
+            directives = _directives(slurm or (), engine)
+            recipe, plan, dataset_url, store = _load(recipe_path, overrides, output)
+            dataset = store.dataset
+            if any(pending(store, plan).values()) or not dataset.is_local:
+                settings = _Settings(engine, workers, directives, command, as_json, quiet, verbose, preflight)
+                version, warnings = _run(recipe, plan, dataset_url, settings)
+            else:
+                version, warnings = store.marker("describe", plan.stages["describe"][0].key).facts["version"], None
+                point_latest(dataset, version)
+                if as_json:
+                    _say_finished(dataset, version)
+                elif not quiet:
+                    say(f"Nothing to do: all {sum(len(p) for p in plan.stages.values())} Parts are committed.")
+            if quiet or (not dataset.is_local and not as_json):
+                say(f"version  {version}" if quiet else f"version {version} in {dataset_url}/{version}")
+            elif not as_json:
+                from pipeline.cli.summary import print_summary
+
+                print_summary(relative(Path(dataset.root)), version, warnings)
+    except KeyboardInterrupt:
+        stop.leave(f"stopped: committed Parts are safe.\nTo go on: {command}")
+
+
+def _directives(items: Sequence[str], engine: EngineName) -> dict[str, str]:
+    """What --slurm was given."""
+    for item in items:
+        if not item.partition("=")[0] or "=" not in item:
+            raise ConfigError([f"--slurm {item}: expected key=value, such as partition=cpu"])
+    if items and engine is not EngineName.slurm:
+        raise ConfigError([f"--slurm {items[0]}: is for --engine slurm, and this is --engine {engine}; give both"])
+    return dict(item.partition("=")[::2] for item in items)
+
+
+def _say_finished(dataset: Folder, version: str) -> None:
+    from pipeline.run.events import as_json
+    from pipeline.run.watch import finished
+
+    say(json.dumps(as_json(finished(dataset, version))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """Options of `pipeline run` that decide no byte."""
+
+    engine: EngineName
+    workers: int
+    slurm: Mapping[str, str]
+    command: str
+    as_json: bool
+    quiet: bool
+    verbose: bool
+    preflight: bool
+
+
+def _run(recipe: Recipe, plan: Plan, dataset_url: str, settings: _Settings) -> tuple[str, list[str]]:
+    """Version and warnings. What went wrong has been shown when this raises typer.Exit."""
+    from pipeline.run.engines import EngineError, make_engine
+    from pipeline.run.progress import make_display
+    from pipeline.run.runner import HowToRun, RunError, run_plan
+
+    display = make_display(is_json=settings.as_json, quiet=settings.quiet, verbose=settings.verbose)
+    how = HowToRun(
+        lambda: make_engine(settings.engine.value, settings.workers, settings.slurm),
+        settings.command,
+        is_here=settings.engine is EngineName.local,
+        checks_space=settings.preflight,
+        verbose=settings.verbose,
+    )
+    try:
+        report = run_plan(recipe, plan, dataset_url, how, display)
+    except (RunError, EngineError):
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        typer.echo("stopped: committed Parts are safe; run the same command again to go on.", err=True)
-        raise typer.Exit(130) from None
-    return report.version
+        display.close()
+        stop.leave()
+    finally:
+        display.close()
+    return report.version, [warning.message for warning in report.warnings]
 
 
 def plan(
@@ -101,8 +167,9 @@ def plan(
         _, planned, _, store = _load(recipe_path, overrides, output)
         todo = pending(store, planned)
         reasons = Reasons(store)
+        say(f"{'stage':<10} {'Parts':>7} {'cached':>7} {'to run':>7}")
         for stage, parts in planned.stages.items():
-            say(f"{stage:<10} {len(parts):>5} Parts, {len(parts) - len(todo[stage])} cached, {len(todo[stage])} to run")
+            say(f"{stage:<10} {len(parts):>7,} {len(parts) - len(todo[stage]):>7,} {len(todo[stage]):>7,}")
             for line, same in _grouped(todo[stage], reasons).items():
                 say(f"    {line}" + (f" (and {same - 1} more Parts for the same reason)" if same > 1 else ""))
         waiting = sum(len(parts) for parts in todo.values())

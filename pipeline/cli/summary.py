@@ -1,47 +1,42 @@
 """What a version holds, in a few lines: the funnel, the mix, where it is, what to do next."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from pipeline.cli.console import say
-from pipeline.manifest import Manifest, load_manifest, total
+from pipeline.manifest import load_manifest, total
 from pipeline.mixture import remarks
+from pipeline.run import drift
+from pipeline.run.events import printable
+
+FUNNEL = ("records", "extracted", "dropped", "kept")
+MIX = ("tokens read", "share", "epochs")
 
 
-def _empty_sources(described: Manifest) -> Iterator[str]:
-    """A warning for each source that gave no document although it has records, with the most frequent reasons."""
-    counts = described.counts
-    for name in described.sources:
-        if not counts.get("records", {}).get(name):
-            yield f"warning: {name}: its files hold no records"
-        elif not counts.get("documents", {}).get(name):
-            ends = {**counts.get("fates", {}).get(name, {}), **counts.get("dropped", {}).get(name, {})}
-            most = sorted(ends.items(), key=lambda item: (-item[1], item[0]))[:3]
-            why = ", ".join(f"{reason} {n:,}" for reason, n in most)
-            yield f"warning: {name}: none of {counts['records'][name]:,} records became a document ({why})"
-
-
-def print_summary(dataset: Path, version: str) -> None:
-    """The funnel, the mix and the next step, from the version's manifest."""
+def print_summary(dataset: Path, version: str, warnings: Sequence[str] | None = None) -> None:
+    """The funnel, the mix, warnings, paths and the next step. `warnings`: those of the run that made the version; None
+    where nothing ran, for those that the version's own counts give."""
     described = load_manifest(dataset / version)
     counts = described.counts
-    table = Table("source", box=None, pad_edge=False)
-    for heading in ("records", "extracted", "dropped", "kept", "tokens read", "share", "epochs"):
-        table.add_column(heading, justify="right")
     planned = {row.cell: row for row in described.mixture}
+    if warnings is None:
+        found = [*drift.failures(counts), *drift.empty(counts, described.sources)]
+        warnings = [warning.message for warning in found]
+    rows = []
     for name in described.sources:
         row = planned.get(name)
         numbers = [total(counts.get(key, {}).get(name, 0)) for key in ("records", "extracted", "dropped", "documents")]
         mix = [f"{row.tokens:,}", f"{row.share:.1%}", f"{row.epochs:.2f}"] if row else ["0", "0.0%", "0.00"]
-        table.add_row(name, *(f"{n:,}" for n in numbers), *mix)
+        rows.append([printable(name), *(f"{n:,}" for n in numbers), *mix])
     say()
-    Console(width=max(80, shutil.get_terminal_size().columns)).print(table)
+    for line in _fitting(rows):
+        say(line)
     say()
-    notes = [*_empty_sources(described), *remarks(described.mixture)]
+    held_out = {cell.cell for cell in described.cells if cell.split == "validation" and cell.rows}
+    unseen = [row.cell for row in described.mixture if row.rows and row.cell not in held_out]
+    notes = [*(f"warning: {printable(warning)}" for warning in warnings), *remarks(described.mixture)]
+    notes += [f"{name}: no documents for validation; raise packing.validation_share" for name in unseen]
     say("\n".join([*notes, ""]) if notes else "Every source is read once.\n")
     say(f"version  {version}")
     say(f"data     {dataset / version}")
@@ -49,3 +44,21 @@ def print_summary(dataset: Path, version: str) -> None:
     say()
     say("Next: read the card, then train on the shards (extra: pip install 'gristmill[train]'):")
     say(f"  pipeline train recipes/train/tiny.yaml --data {dataset / version}")
+
+
+def _fitting(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Funnel and mix side by side, or below each other on a narrow terminal."""
+    lines = _aligned([("source", *FUNNEL, *MIX), *rows])
+    if max(map(len, lines)) <= shutil.get_terminal_size().columns:
+        return lines
+    funnel = _aligned([("source", *FUNNEL), *(row[: 1 + len(FUNNEL)] for row in rows)])
+    return [*funnel, "", *_aligned([("source", *MIX), *([row[0], *row[1 + len(FUNNEL) :]] for row in rows)])]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns two spaces apart, the first to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(n) for cell, n in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]

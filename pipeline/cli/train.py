@@ -6,11 +6,16 @@ from typing import Any
 
 import typer
 
+from pipeline.run import stop
+
 
 def train(context: typer.Context) -> None:
     """Train a model on a version's shards: starts `python -m training` with the same arguments."""
     arguments: list[Any] = [sys.executable, "-m", "training", *context.args]
-    raise typer.Exit(_wait_for(subprocess.Popen(arguments)))
+    code = _wait_for(subprocess.Popen(arguments))
+    if code == stop.STOPPED:  # the trainer has said so
+        stop.leave()
+    raise typer.Exit(code)
 
 
 def _wait_for(process: "subprocess.Popen[Any]") -> int:

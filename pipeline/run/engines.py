@@ -13,18 +13,21 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from datatrove.executor.local import LocalPipelineExecutor
 from datatrove.utils.logging import logger
 
+from pipeline.run.events import printable, write_line
+from pipeline.run.notes import Note
+from pipeline.run.stop import STOPPING, listen
 from pipeline.run.task import StageTask, start_worker, worker_environment
 
 MAX_DEATHS = 3
@@ -34,12 +37,18 @@ STORE_LAG_S = 60.0
 """How long a shared file system may take to show a worker's last marker (NFS: acdirmax, 60 s, nfs(5))."""
 RESTART_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
 """Before a new pool each time: a server that was just killed still holds its socket, and refuses, until it is gone."""
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CONNECT_TIMEOUT_S = 20.0
+EXIT_LAG_S = 1.0
+"""How long the exit code of a worker that is gone may be awaited."""
 RAY_OBJECT_STORE_BYTES = 80 << 20
 """About the least that Ray starts with (75 MiB); only the executor, a few kilobytes, goes through the object store."""
 
-Tick = Callable[[], None]
+
+class Tick(Protocol):
+    """Is called about once a second while Parts run."""
+
+    def __call__(self, ended: Collection[int] | None = None) -> None:
+        """Look which Parts are committed: those of the ranks `ended` since the last call, or any if that is None."""
 
 
 class EngineError(Exception):
@@ -58,7 +67,7 @@ class Engine(Protocol):
 
 def say(text: str) -> None:
     """A line on standard error, with the time."""
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+    write_line(sys.stderr, f"{time.strftime('%H:%M:%S')} {printable(text)}")
 
 
 def run_ranks(
@@ -68,8 +77,9 @@ def run_ranks(
     submit: Callable[[int], Future[None]],
     deaths: tuple[type[Exception], ...],
     tick: Tick,
+    last_words: Callable[[int], str] = lambda rank: "",
 ) -> None:
-    """Run every rank, one Part each, at most `workers` at a time.
+    """Run every rank, one Part each, at most `workers` at a time. `last_words`: how a rank died, and on which record.
 
     A rank whose future ends with an error of one of the kinds `deaths` is tried again when all others are done, with
     nothing beside it: if it dies then, it is the cause; if it needed the memory that the others held, it has that now.
@@ -88,6 +98,7 @@ def run_ranks(
             rank = suspects.popleft()
             running[submit(rank)] = rank
         done, _ = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
+        ended = sorted(running[future] for future in done)
         for future in sorted(done, key=running.__getitem__):
             rank = running.pop(future)
             error = future.exception()
@@ -96,15 +107,16 @@ def run_ranks(
                 if died[rank] == MAX_DEATHS:
                     raise EngineError(
                         f"a worker was killed {MAX_DEATHS} times while it ran {task.label(rank)}, at last with nothing "
-                        "beside it, so fewer --workers would not help; the usual cause is memory: use a smaller "
-                        "part_mb for the source, or a machine with more"
+                        f"beside it{last_words(rank)}, so fewer --workers would not help; the usual cause is memory: "
+                        "use a smaller part_mb for the source, or a machine with more"
                     )
                 suspects.append(rank)
-                say(f"a worker was killed while {task.label(rank)} ran, which will run again with nothing beside it")
+                how = last_words(rank)
+                say(f"a worker was killed while {task.label(rank)} ran{how}; it will run again with nothing beside it")
             elif error is not None:
                 cause = (str(error).strip().splitlines() or [""])[-1]
                 raise EngineError(f"{task.label(rank)} could not be run: {type(error).__name__}: {cause}") from error
-        tick()
+        tick(ended)
 
 
 def _executor(task: StageTask, n_ranks: int) -> LocalPipelineExecutor:
@@ -114,6 +126,10 @@ def _executor(task: StageTask, n_ranks: int) -> LocalPipelineExecutor:
     failure on a full disk would be stack traces on the terminal: they go to memory, and `_run_rank` drops them.
     """
     return LocalPipelineExecutor([task], tasks=n_ranks, logging_dir="memory://gristmill-log", skip_completed=False)
+
+
+def _place(note: Note | None) -> str:
+    return f" on {note.place()}" if note and note.record else ""
 
 
 def _run_rank(executor: LocalPipelineExecutor, rank: int, folder: Path) -> None:
@@ -129,6 +145,7 @@ class WorkerPool:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._others = set(multiprocessing.active_children())
+        self._started: dict[int | None, BaseProcess] = {}
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["pipeline.stages"])
         # Without PYTHONSAFEPATH a worker would take any `pipeline` in the current folder for this one.
@@ -151,12 +168,24 @@ class WorkerPool:
         with _signals_wait():
             for pause_s in RESTART_PAUSES_S:
                 try:
-                    return self._pool.submit(function, *arguments)
+                    future = self._pool.submit(function, *arguments)
+                    self._started |= {process.pid: process for process in multiprocessing.active_children()}
+                    return future
                 except (BrokenProcessPool, EOFError, ConnectionError):
                     self.kill()
                     time.sleep(pause_s)
                     self._pool = self._start()
             return self._pool.submit(function, *arguments)
+
+    def signal_of(self, pid: int) -> int:
+        """The signal that ended a worker; 0 if it is not known, or SIGTERM, with which a pool ends the workers beside
+        one that died."""
+        process = self._started.get(pid)
+        if process is None:
+            return 0
+        process.join(timeout=EXIT_LAG_S)
+        number = max(0, -(process.exitcode or 0))
+        return 0 if number == signal.SIGTERM else number
 
     def kill(self) -> None:
         """End all workers at once; safe, since a Part is committed as a whole or not at all."""
@@ -203,7 +232,12 @@ class LocalEngine:
         def submit(rank: int) -> Future[None]:
             return self._pool.submit(_run_rank, executor, rank, Path.cwd())
 
-        run_ranks(task, n_parts, self._pool.workers, submit, (BrokenProcessPool,), tick)
+        def last_words(rank: int) -> str:
+            note = task.note(rank)
+            number = self._pool.signal_of(note.process) if note else 0
+            return (f" (killed by signal {number})" if number else "") + _place(note)
+
+        run_ranks(task, n_parts, self._pool.workers, submit, (BrokenProcessPool,), tick, last_words)
 
     def close(self) -> None:
         """See Engine."""
@@ -258,7 +292,7 @@ class RayEngine:
 
         errors = self._ray.exceptions
         deaths = (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError, errors.ObjectLostError)
-        run_ranks(task, n_parts, self._workers, submit, deaths, tick)
+        run_ranks(task, n_parts, self._workers, submit, deaths, tick, lambda rank: _place(task.note(rank)))
 
     def close(self) -> None:
         """See Engine."""
@@ -287,11 +321,5 @@ def make_engine(name: str, workers: int, sbatch: Mapping[str, str]) -> Engine:
     else:
         engine = RayEngine(workers) if name == "ray" else LocalEngine(workers)
     if threading.current_thread() is threading.main_thread():
-        for number in STOPPING:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-                signal.signal(number, _interrupt)
+        listen(STOPPING)
     return engine
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -5,25 +5,31 @@ import os
 import platform
 import resource
 import socket
+import subprocess
+import sys
 import time
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from pipeline import assets, versions
-from pipeline.files import Folder, PartStore
+from pipeline.files import DamagedError, Folder, PartStore
 from pipeline.manifest import canonical_json
 from pipeline.plan import STAGES, Part, Plan
+from pipeline.preflight import DiskError, check, disk_full
 from pipeline.recipe import Recipe
-from pipeline.run.engines import STORE_LAG_S, Engine
-from pipeline.run.progress import Progress
-from pipeline.run.task import StageTask, write_job
-from pipeline.state import is_done, pending
+from pipeline.run import stop
+from pipeline.run.engines import STORE_LAG_S, Engine, EngineError
+from pipeline.run.events import Emit, Event, RunFailed, RunStarted, Warned
+from pipeline.run.notes import read_note
+from pipeline.run.status import RUNS, StatusFile
+from pipeline.run.task import StageTask, worker_environment, write_job
+from pipeline.run.watch import Watch, finished
+from pipeline.state import pending
 
 
 class RunError(Exception):
@@ -40,69 +46,140 @@ class RunReport:
 
     version: str = ""
     stages: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
 
 
 @contextmanager
-def _locked(dataset: Folder) -> Iterator[None]:
-    """Only one run at a time works on a dataset (on a local disk; the lock goes with the process)."""
+def _alone(dataset: Folder) -> Iterator[None]:
+    """Keep other runs away from a dataset on a local disk."""
     if not dataset.is_local:
         yield
         return
     folder = Path(dataset.root)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(f"another run is working on {folder}; wait for it, or use another --output") from None
-    try:
-        yield
-    finally:
-        lock.release()
+        with versions.locked(folder):
+            yield
+    except versions.LockedError as error:
+        raise RunError(f"{error}, or use another --output") from None
 
 
-def run_plan(recipe: Recipe, plan: Plan, dataset_url: str, engine_of: Any, progress: Progress) -> RunReport:
-    """Run what is pending and return the report.
+@dataclass(frozen=True, slots=True)
+class HowToRun:
+    """What decides no byte. `engine_of` makes the Engine; it is called only if something must run. `command` goes on
+    after a stop. `is_here`: workers are processes of this machine. `verbose`: events for each Part."""
 
-    `engine_of` makes the Engine; it is called only if something must run.
+    engine_of: Callable[[], Engine]
+    command: str
+    is_here: bool = True
+    checks_space: bool = True
+    verbose: bool = False
+
+
+def run_plan(recipe: Recipe, plan: Plan, dataset_url: str, how: HowToRun, display: Emit) -> RunReport:
+    """Run what is pending and return the report; `display` is given the events, RunFailed among them.
 
     Raises:
-        RunError: if a Part failed, or another run holds the dataset.
+        RunError: if a Part failed, another run holds the dataset, or something else went wrong on the way.
+        EngineError: if the engine cannot start, or its workers die.
+        KeyboardInterrupt: after Ctrl-C, when workers have ended; a second one ends the process at once.
     """
     store = PartStore(dataset_url)
-    with _locked(store.dataset):
-        versions.sweep(store.dataset)
-        started = datetime.now(UTC)
-        name = f"{started:%Y%m%dT%H%M%S}-{os.getpid()}"
-        report = RunReport()
-        todo = pending(store, plan)
+    started = datetime.now(UTC)
+    name = f"{started:%Y%m%dT%H%M%S}-{os.getpid()}"
+    folder = store.dataset.child(f"{RUNS}/{name}")
+    status = StatusFile(folder)
+    run: _Run | None = None
+
+    def emit(event: Event) -> None:
+        display(event)
+        if run is not None:  # which has the lock
+            status(event)
+
+    def fail(message: str, details: str = "", exit_code: int = 1) -> None:
+        emit(RunFailed(message, exit_code, run.watch.safe() if run else "", how.command, details))
+
+    try:
+        with _alone(store.dataset):
+            versions.sweep(store.dataset)
+            todo = pending(store, plan)
+            if any(todo.values()):
+                if how.checks_space:
+                    check(plan, todo, store.dataset)
+                watch = Watch(emit, store, plan, todo, folder, verbose=how.verbose, is_here=how.is_here)
+                run = _Run(recipe, store, folder, watch)
+                counted = {stage: (len(parts), len(parts) - len(todo[stage])) for stage, parts in plan.stages.items()}
+                emit(RunStarted(name, store.dataset.url, how.command, counted))
+                run.stages(plan, todo, how.engine_of)
+            version = store.marker("describe", plan.stages["describe"][0].key).facts["version"]
+            versions.point_latest(store.dataset, version)
+            versions.sweep(store.dataset)  # of a worker that died while it published, and was made up for
+            report = run.report if run else RunReport()
+            report.version = version
+            if run is not None:
+                run.watch.check(version)
+                report.warnings = run.watch.warnings
+                _write_run(store.dataset, name, recipe, report, started)
+            emit(finished(store.dataset, version))
+            return report
+    except KeyboardInterrupt:
+        fail("stopped", exit_code=130)
+        raise
+    except (RunError, EngineError) as error:
+        fail(str(error), error.details if isinstance(error, RunError) else "")
+        raise
+    except Exception as error:  # as when the disk is full
+        known = isinstance(error, OSError | assets.AssetError | DamagedError)
+        full = "" if isinstance(error, DiskError) else disk_full(store.dataset, [str(error)])
+        message = full or str(error) if known else f"{type(error).__name__}: {error} (a defect? -v shows where)"
+        fail(message, traceback.format_exc())
+        raise RunError(message) from error
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of stages, with what all of them need."""
+
+    recipe: Recipe
+    store: PartStore
+    folder: Folder
+    watch: Watch
+    report: RunReport = field(default_factory=RunReport)
+
+    def stages(self, plan: Plan, todo: dict[str, list[Part]], engine_of: Callable[[], Engine]) -> None:
+        """All stages in order."""
         engine: Engine | None = None
         try:
-            if any(todo.values()):
-                _prepare(todo)
-                engine = engine_of()
+            _prepare(todo)
+            engine = engine_of()
             for stage, parts in todo.items():
+                stop.check()
                 begun = time.monotonic()
-                if parts and engine is not None:
-                    _run_stage(recipe, stage, parts, store, engine, name, progress)
-                report.stages.append(
-                    {
-                        "stage": stage,
-                        "parts": len(plan.stages[stage]),
-                        "run": len(parts),
-                        "wall_s": round(time.monotonic() - begun, 3),
-                    }
+                self.watch.start(stage)
+                if parts:
+                    self._stage(stage, parts, engine)
+                self.watch.finish()
+                wall_s = round(time.monotonic() - begun, 3)
+                self.report.stages.append(
+                    {"stage": stage, "parts": len(plan.stages[stage]), "run": len(parts), "wall_s": wall_s}
                 )
+        except KeyboardInterrupt:
+            stop.end_at_the_next()
+            raise
         finally:
             if engine is not None:
                 engine.close()
-            progress.close()
-        report.version = store.marker("describe", plan.stages["describe"][0].key).facts["version"]
-        versions.point_latest(store.dataset, report.version)
-        versions.sweep(store.dataset)  # of a worker that died while it published, and was made up for
-        if any(todo.values()):
-            _write_run(store.dataset, name, recipe, report, started)
-        return report
+
+    def _stage(self, stage: str, parts: Sequence[Part], engine: Engine) -> None:
+        job = f"{stage}.json"
+        write_job(self.folder, job, self.recipe, parts)
+        task = StageTask(self.store.dataset.url, self.folder.url, job)
+        engine.execute(task, len(parts), self.folder.child(f"log-{stage}").url, self.watch.tick)
+        deadline = time.monotonic() + STORE_LAG_S
+        while (missing := self.watch.missing()) and not _failures(self.folder) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        if missing:
+            raise _stage_error(stage, missing, len(parts), self.folder)
 
 
 def _prepare(todo: dict[str, list[Part]]) -> None:
@@ -112,34 +189,25 @@ def _prepare(todo: dict[str, list[Part]]) -> None:
             for asset in STAGES[stage].assets:
                 assets.fetch(asset)
     if todo["measure"] or todo["match"] or todo["cluster"] or todo["select"]:
-        from pipeline.run.warm_up import warm_up
-
-        warm_up()
+        _compile_kernels()
 
 
-def _run_stage(
-    recipe: Recipe, stage: str, parts: Sequence[Part], store: PartStore, engine: Engine, run: str, progress: Progress
-) -> None:
-    folder = store.dataset.child(f"work/runs/{run}")
-    write_job(folder, f"{stage}.json", recipe, parts)
-    progress.start(stage, len(parts))
-    waiting = {part.key: part for part in parts}
-
-    def tick() -> None:
-        for key in [k for k, part in waiting.items() if is_done(store, part)]:
-            del waiting[key]
-        progress.update(stage, len(parts) - len(waiting))
-
-    task = StageTask(store.dataset.url, folder.url, f"{stage}.json")
-    engine.execute(task, len(parts), folder.child(f"log-{stage}").url, tick)
-    deadline = time.monotonic() + STORE_LAG_S
-    tick()
-    while waiting and not _failures(folder) and time.monotonic() < deadline:
-        time.sleep(0.5)
-        tick()
-    if waiting:
-        raise _stage_error(stage, list(waiting.values()), len(parts), folder)
-    progress.finish(stage)
+def _compile_kernels() -> None:
+    """In a process of its own, which Ctrl-C kills: an interrupt on its way through llvmlite would crash this one."""
+    environment = {**os.environ, **worker_environment(), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.run.warm_up"],
+        env=environment,
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        cause = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise RunError(f"the kernels could not be compiled: {cause}", done.stderr)
 
 
 def _failures(folder: Folder) -> list[dict[str, Any]]:
@@ -149,18 +217,23 @@ def _failures(folder: Folder) -> list[dict[str, Any]]:
 
 def _stage_error(stage: str, missing: Sequence[Part], n_parts: int, folder: Folder) -> RunError:
     failures = _failures(folder)
+    if full := disk_full(folder, [failure["message"] for failure in failures]):
+        return RunError(f"{stage}: {full}", "\n".join(failure["traceback"] for failure in failures))
     where = folder.root if folder.is_local else folder.url
-    n_done = n_parts - len(missing)
-    done = f" {n_done} of {n_parts} Parts of {stage} are committed and will not run again." if n_done else ""
     if not failures:
+        first = missing[0]
+        note = read_note(folder, first)
+        place = f" ({note.place()})" if note and note.record else ""
         return RunError(
-            f"{stage}: {len(missing)} of {n_parts} Parts were not done, first {missing[0].label}, and no worker said "
-            f"why: killed, or out of memory? Logs: {where}.{done} Run the same command to go on."
+            f"{stage}: {len(missing)} of {n_parts} Parts were not done, first {first.label}{place}, and no worker said "
+            f"why: killed, or out of memory? Logs: {where}"
         )
-    first = failures[0]
+    first_failure = failures[0]
     more = f" ({len(failures) - 1} more Parts failed; see failure-*.json there)" if len(failures) > 1 else ""
+    place = f" ({first_failure['record']})" if first_failure["record"] else ""
     return RunError(
-        f"{stage}: {first['label']}: {first['message'] or first['error']}{more}. Details: {where}.{done}",
+        f"{stage}: {first_failure['label']}{place}: {first_failure['message'] or first_failure['error']}{more}. "
+        f"Details: {where}",
         "\n".join(f["traceback"] for f in failures),
     )
 
@@ -172,6 +245,7 @@ def _write_run(dataset: Folder, name: str, recipe: Recipe, report: RunReport, st
         "version": report.version,
         "recipe": recipe.model_dump(mode="json"),
         "stages": report.stages,
+        "warnings": [asdict(warning) for warning in report.warnings],
         "started": started.isoformat(timespec="seconds"),
         "wall_s": round((datetime.now(UTC) - started).total_seconds(), 3),
         "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 1),

@@ -19,6 +19,7 @@ from pipeline.files import Folder, PartStore, PartWriter
 from pipeline.manifest import canonical_json
 from pipeline.plan import STAGES, Part, differences, library_versions, stage_code
 from pipeline.recipe import Recipe
+from pipeline.run.notes import Note, noting, read_note
 from pipeline.state import is_done
 
 # One thread a worker: the engine's processes share the cores, and thread counts must change nothing but speed.
@@ -81,27 +82,40 @@ class StageTask:
 
     def label(self, rank: int) -> str:
         """Stage and label of the Part of `rank`, where each Part has a rank of its own."""
-        part = _read_job(self.run_url, self.job)[1][rank]
+        part = self._part(rank)
         return f"{part.stage} {part.label}"
+
+    def note(self, rank: int) -> Note | None:
+        """What the worker that ran the Part of `rank` was on when it was killed."""
+        return read_note(Folder(self.run_url), self._part(rank))
+
+    def _part(self, rank: int) -> Part:
+        return _read_job(self.run_url, self.job)[1][rank]
 
     def __call__(self, data: Any, rank: int, world_size: int) -> None:
         """Run the Parts of `rank`. `data` is datatrove's; it is None here."""
+        from pipeline.stages import ON_RECORD
+
         recipe, parts = _read_job(self.run_url, self.job)
-        store = PartStore(self.dataset_url)
+        store, folder = PartStore(self.dataset_url), Folder(self.run_url)
         for part in parts[rank::world_size]:
-            try:
-                if self.is_elsewhere:
-                    _check_code(part)
-                run_part(recipe, part, store)
-            except (SystemExit, KeyboardInterrupt):  # as when Slurm takes a node back
-                raise
-            except BaseException as error:  # a panic in polars is no Exception
-                self._record(part, error)
+            with noting(folder, part) as note:
+                ON_RECORD.set(note)
+                try:
+                    if self.is_elsewhere:
+                        _check_code(part)
+                    run_part(recipe, part, store)
+                except (SystemExit, KeyboardInterrupt):  # as when Slurm takes a node back
+                    raise
+                except BaseException as error:  # a panic in polars is no Exception
+                    self._record(part, error)
 
     def _record(self, part: Part, error: BaseException) -> None:
+        note = read_note(Folder(self.run_url), part)
         value = {
             "stage": part.stage,
             "label": part.label,
+            "record": note.place() if note else "",
             "error": type(error).__name__,
             "message": str(error),
             "traceback": traceback.format_exc(),

@@ -24,3 +24,7 @@ def warm_up() -> None:
     edges = match([pa.table({"id": ids, "key": next(iter(bands.values()))})])
     ranks = {"source_rank": pa.array([0, 0], pa.int32()), "n_chars": pa.array([17, 17]), "date": pa.array(["", ""])}
     cluster([("near", edges)], pa.table({"id": ids, **ranks}), options)
+
+
+if __name__ == "__main__":
+    warm_up()

@@ -73,10 +73,14 @@ def train(words: pa.Table, options: TokenizerOptions, seed: int) -> Trained:
     """
     chosen, report = _choose(words, options, seed)
     if chosen.num_rows == 0:
+        if not report["distinct_words"]:
+            raise TokenizerError(
+                "no document is left to train a tokenizer on; the warnings say what became of them all"
+            )
         raise TokenizerError(
             f"no words to train a tokenizer on: {report['distinct_words']} distinct words came in"
             + "".join(f", {n} of their occurrences {why}" for why, n in report["left_out"].items() if n)
-            + ". Did any document survive? Loosen the Limits, or give more input"
+            + ". Loosen the Limits, or give more input"
         )
     model = _train_sentencepiece(chosen, options)
     trained = vocab.load(model)

@@ -45,13 +45,20 @@ def session(leader: int) -> dict[int, str]:
     return found
 
 
+def heed_ctrl_c() -> None:
+    """In a child: a shell that starts the tests in the background would have it ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def running(recipe: Path, tmp_path: Path, *options: str) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     """A run in a session of its own whose first stage has begun, and the file of its standard error."""
     command = [sys.executable, "-m", "pipeline", "run", str(recipe), "--output", str(tmp_path / "out"), *options]
     errors = tmp_path / "errors"
     with errors.open("wb") as file:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=file, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=file, start_new_session=True, preexec_fn=heed_ctrl_c
+        )
     try:
         wait_for(lambda: "extract: 2 Parts" in errors.read_text(), 120)
         yield process, errors
@@ -74,7 +81,8 @@ def test_a_stopped_run_says_so_and_leaves_no_process(
             process.terminate()
         assert process.wait(timeout=20) == 130
         wait_for(lambda: not session(process.pid), 5)
-    assert errors.read_text().splitlines()[-1].startswith("stopped: committed Parts are safe")
+    said, next_ = errors.read_text().splitlines()[-2:]
+    assert said.startswith("stopped: ") and next_.startswith(f"To go on: pipeline run {small_recipe} --output ")
     assert "Traceback" not in errors.read_text()
 
 
@@ -96,7 +104,7 @@ def test_a_part_that_raises_is_a_message_and_with_v_a_stack_trace(small_recipe: 
     for options in ([], ["-v"]):
         done = run_pipeline("run", small_recipe, "--output", tmp_path / "out", *options)
         assert done.returncode == 1
-        assert re.search(r"error: extract: (main|other):.*Not a directory", done.stderr)
+        assert re.search(r"error: extract: (main|extra):.*Not a directory", done.stderr)
         assert "(1 more Parts failed" in done.stderr
         assert ("Traceback" in done.stderr) == bool(options)
 
@@ -144,7 +152,7 @@ def test_a_part_that_ran_beside_a_killed_worker_is_not_blamed(culprit: int | Non
         futures.append(future)
         return future
 
-    def tick() -> None:
+    def tick(ended: object = None) -> None:
         if submitted[-1] == 3 and not futures[3].done():
             futures[3].set_result(None)
 

@@ -166,7 +166,7 @@ def test_the_seed_decides_which_of_equally_frequent_words_stay() -> None:
 @pytest.mark.parametrize(
     ("counts", "changes", "message"),
     [
-        ({}, {}, "no words to train a tokenizer on: 0 distinct words"),
+        ({}, {}, "no document is left to train a tokenizer on"),
         ({"\n": 5, "a\u2581": 3}, {}, "3 of their occurrences reserved_character"),
         (
             many_words(30),
