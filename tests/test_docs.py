@@ -24,7 +24,6 @@ NOT_RUN = {
     ("docs/tutorial.md", "needs a network"),
 }
 NOT_COMPARED = {
-    ("docs/tutorial.md", "versions are listed by their hash, so the order differs"),
     ("docs/tutorial.md", "other machines round differently, and the text follows"),
     ("docs/coming-from-nanogpt.md", "which document comes first depends on the texts of the Python installation"),
 }
