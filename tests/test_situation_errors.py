@@ -471,6 +471,12 @@ def test_engines_that_are_not_there(here: Path, say: Commander) -> None:
     said = say(*RUN, "--engine", "spark")
     assert (said.code, said.out) == (2, "")
     assert "Invalid value for '--engine'" in said.err and "'spark' is not one of 'local', 'ray', 'slurm'" in said.err
+    assert refused(say(*RUN, "--engine", "slurm", "--slurm", "cpu")) == (
+        "--slurm cpu: expected key=value, such as partition=cpu"
+    )
+    assert refused(say(*RUN, "--slurm", "qos=long")) == (
+        "--slurm qos=long: is for --engine slurm, and this is --engine local; give both"
+    )
     shutil.rmtree(here / "datasets")
     (here / "without").mkdir()
     (here / "without" / "ray.py").write_text("raise ModuleNotFoundError('No module named ray', name='ray')")

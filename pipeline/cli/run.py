@@ -66,10 +66,10 @@ def run(
         bool, typer.Option("--verbose", "-v", help="A line for each Part; stack traces of failures.")
     ] = False,
 ) -> None:
-    """Make a dataset version from a recipe; what is done already is not done again.
+    """Make a dataset version from a recipe.
 
-    A table on a terminal, plain lines elsewhere; `pipeline status` tells as much in another shell. Ctrl-C is safe: the
-    same command goes on. NO_COLOR and TERM=dumb are honoured.
+    What is done already is not done again. A table on a terminal, plain lines elsewhere; `pipeline status` tells as
+    much in another shell. Ctrl-C is safe: the same command goes on. NO_COLOR and TERM=dumb are honoured.
 
     Exit codes: 0 the version is made, 1 the work failed, 2 wrong arguments or recipe, 130 stopped by Ctrl-C.
     """
@@ -162,7 +162,10 @@ def plan(
     output: OutputOption = "datasets",
     verbose: VerboseOption = False,
 ) -> None:
-    """Show stages and Parts, what is cached, and why each of the others must run."""
+    """Show what a run would do, and why.
+
+    Stages and Parts, what is cached, and why each of the others must run.
+    """
     with plain_errors(verbose):
         _, planned, _, store = _load(recipe_path, overrides, output)
         todo = pending(store, planned)

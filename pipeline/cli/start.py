@@ -22,7 +22,7 @@ SAMPLE_RECIPE = Path("recipes/commoncrawl.yaml")
 
 
 def schema_command() -> None:
-    """Print the JSON Schema of a recipe; editors complete and check recipes with it."""
+    """Print the JSON Schema of a recipe, for editors."""
     typer.echo(_schema_text(), nl=False)
     typer.echo(f"Next: pipeline schema > {SCHEMA_FILE}, beside your recipe, whose first line names it.", err=True)
 
@@ -37,7 +37,10 @@ def init(
     ] = None,
     verbose: VerboseOption = False,
 ) -> None:
-    """Write a recipe that runs: after a look at your data, or on the sample crawl."""
+    """Write a recipe for your data, or for the sample crawl.
+
+    It runs as it stands, and each guess that was made is in a comment.
+    """
     with plain_errors(verbose):
         target = _target(name)
         said = [] if tokenizer is None else [_check_tokenizer(tokenizer)]

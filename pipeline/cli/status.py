@@ -27,7 +27,10 @@ def status(
     output: OutputOption = "datasets",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Say whether a run goes on, how far it is, and what its workers are on; or how the last run ended."""
+    """Say how far a run is, or how the last one ended.
+
+    With what its workers are on, or were on when they were killed.
+    """
     from pipeline.run.status import read_status
 
     with plain_errors():

@@ -10,7 +10,10 @@ from pipeline.run import stop
 
 
 def train(context: typer.Context) -> None:
-    """Train a model on a version's shards: starts `python -m training` with the same arguments."""
+    """Train a model on a version's shards.
+
+    Starts `python -m training` with the same arguments.
+    """
     arguments: list[Any] = [sys.executable, "-m", "training", *context.args]
     code = _wait_for(subprocess.Popen(arguments))
     if code == stop.STOPPED:  # the trainer has said so
