@@ -38,11 +38,6 @@ class Slice:
     start: int
     end: int
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the slice is the whole file."""
-        return self.start == 0 and self.end >= self.size
-
 
 @dataclass(slots=True)
 class Record:

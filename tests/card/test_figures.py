@@ -2,6 +2,7 @@
 and over the raw input. A table that is added to the card must be added here."""
 
 import hashlib
+import importlib.util
 import json
 import os
 import random
@@ -407,7 +408,9 @@ def test_the_lines_that_load_it_run(made: Made, library: str, tmp_path: Path) ->
     (code,) = [
         s for s in snippets(made.card, "python") if re.search(rf"^(?:from|import) {library}\b(?!\.tok)", s, re.M)
     ]
-    pytest.importorskip(library)
+    found = importlib.util.find_spec(library)
+    if found is None or found.origin is None:  # a folder called `datasets` would do for a namespace
+        pytest.skip(f"{library} is not installed")
     places = {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", code],
