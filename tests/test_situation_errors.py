@@ -385,6 +385,19 @@ def test_a_full_disk(small_disk: Path, say: Commander) -> None:
     assert say(*RUN, "--output", "out").code == 0
 
 
+@pytest.mark.usefixtures("no_right")
+def test_an_output_that_cannot_be_written(here: Path, say: Commander) -> None:
+    (here / "out").mkdir(mode=0o555)
+    said = say(*RUN, "--output", "out", modes=True)
+    assert said.code == 1 and "Traceback" not in said.raw
+    todo = "give --output a folder that this user may write"
+    assert said.err.startswith(f"error: FOLDER/out/d: Permission denied; {todo}\n"), said.err
+    (here / "file").write_text("")
+    said = say(*RUN, "--output", "file")
+    assert said.code == 1 and "Traceback" not in said.raw
+    assert re.match(rf"error: FOLDER/file\S*: (Not a directory|File exists); {todo}\n", said.err), said.err
+
+
 def test_a_part_damaged_after_its_commit(here: Path, say: Commander) -> None:
     part = next((here / "datasets" / "d" / "work" / "select").glob("*/documents.parquet"))
     size = part.stat().st_size
@@ -406,7 +419,7 @@ def test_a_version_damaged_after_it_was_published(here: Path, say: Commander) ->
     name = shard.relative_to(version)
     said = say("verify", "d")
     assert (said.code, said.err) == (1, "")
-    assert said.out.startswith(f"{name}: {size - 9} bytes, the manifest says {size}\n\n1 problems in {version}. Next: ")
+    assert said.out.startswith(f"{name}: {size - 9} bytes, the manifest says {size}\n\n1 problem in {version}. Next: ")
     said = say("train", Path(__file__).parent.parent / "recipes" / "train" / "tiny.yaml", "--data", "datasets/d")
     assert said.code == 2 and "Traceback" not in said.raw
     assert said.err == (

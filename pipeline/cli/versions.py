@@ -61,7 +61,8 @@ def verify_command(
             say(problem)
         if problems:
             say()
-            say(f"{len(problems)} problems in {folder.resolve()}. Next: remove that folder and run its recipe again.")
+            some = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+            say(f"{some} in {folder.resolve()}. Next: remove that folder and run its recipe again.")
             raise typer.Exit(1)
         files = load_manifest(folder).files
     say(f"{folder}: {len(files)} files, {size(sum(f.size for f in files))}, all as the manifest says.")

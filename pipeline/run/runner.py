@@ -56,7 +56,13 @@ def _alone(dataset: Folder) -> Iterator[None]:
         yield
         return
     folder = Path(dataset.root)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / versions.LOCK).touch()
+    except OSError as error:
+        raise RunError(
+            f"{error.filename or folder}: {error.strerror}; give --output a folder that this user may write"
+        ) from None
     try:
         with versions.locked(folder):
             yield
