@@ -35,6 +35,8 @@ TOP_REASONS = 3
 WIDE = 110
 """Columns from which the table also has bars and reasons; below NARROW it leaves out the rate."""
 NARROW = 70
+WIDEST = 140
+"""Columns from which a row has room for TOP_REASONS reasons."""
 
 
 class Display(Protocol):
@@ -219,8 +221,8 @@ def rate(event: StageProgress) -> str:
     """Documents a second, or Parts where no documents are counted."""
     if not event.rate:
         return ""
-    digits = 0 if event.rate >= 100 else 1
-    return f"{event.rate:,.{digits}f} {'Parts' if event.documents_in is None and not event.reading else 'docs'}/s"
+    n = f"{event.rate / 1000:,.1f}k" if event.rate >= 10_000 else f"{event.rate:,.{0 if event.rate >= 100 else 1}f}"
+    return f"{n} {'Parts' if event.documents_in is None and not event.reading else 'docs'}/s"
 
 
 def _time(event: StageProgress, width: int) -> str:
@@ -252,7 +254,7 @@ def table(stages: Sequence[StageProgress], width: int, now: str = "") -> Table:
         for n, more in ((event.documents_in, event.reading), (event.documents_out, 0)):
             row.append("" if n is None and not more else _number((n or 0) + more))
         if width >= WIDE:
-            row.append(Text(reasons(event.dropped or {})))
+            row.append(Text(reasons(event.dropped or {}, TOP_REASONS if width >= WIDEST else TOP_REASONS - 1)))
         done = event.done == event.parts
         made.add_row(*row, style="bold" if event.stage == now and not done else "dim" if done else "")
     return made

@@ -109,7 +109,7 @@ def read_status(dataset: Folder) -> RunStatus | None:
             continue
         folder = dataset.child(f"{RUNS}/{name}")
         is_over = values["state"] == "running" and not _is_held(dataset, values)
-        if is_over:
+        if is_over or values["state"] in ("stopped", "failed"):
             _recount(dataset, folder, values)
         where = folder.root if folder.is_local else folder.url
         return RunStatus("died" if is_over else values["state"], where, values, read_notes(folder))
@@ -130,7 +130,7 @@ def _is_held(dataset: Folder, values: Mapping[str, Any]) -> bool:
 
 
 def _recount(dataset: Folder, folder: Folder, values: dict[str, Any]) -> None:
-    """Of a run that died: count the markers of the stage it was in."""
+    """Of a run that did not finish: count the markers of the stage it was in, the last of which it did not see."""
     for stage in values["stages"]:
         if stage["stage"] == values.get("stage"):
             store = PartStore(dataset.url)
