@@ -1,0 +1,27 @@
+"""What datatrove 0.10.1 calls a reason -> the Limit of the preset `datatrove-0.10` that stands for it."""
+
+REASONS = {
+    "dup_para_frac": "gopher_duplicate_paragraphs",
+    "dup_para_char_frac": "gopher_duplicate_paragraph_chars",
+    "dup_line_frac": "gopher_duplicate_lines",
+    "dup_line_char_frac": "gopher_duplicate_line_chars",
+    **{f"top_{n}_gram": f"gopher_top_{n}gram" for n in (2, 3, 4)},
+    **{f"duplicated_{n}_n_grams": f"gopher_duplicate_{n}gram" for n in range(5, 11)},
+    "gopher_short_doc": "gopher_too_few_words",
+    "gopher_long_doc": "gopher_too_many_words",
+    "gopher_below_avg_threshold": "gopher_short_words",
+    "gopher_above_avg_threshold": "gopher_long_words",
+    "gopher_too_many_hashes": "gopher_hashes",
+    "gopher_too_many_ellipsis": "gopher_ellipses",
+    "gopher_too_many_bullets": "gopher_bullet_lines",
+    "gopher_too_many_end_ellipsis": "gopher_ellipsis_lines",
+    "gopher_below_alpha_threshold": "gopher_alphabetic_words",
+    "gopher_enough_stop_words": "gopher_stop_words",
+    "lorem_ipsum": "c4_lorem_ipsum",
+    "curly_bracket": "c4_curly_bracket",
+    "too_few_sentences": "c4_sentences",
+    "line_punct_ratio": "fineweb_line_punctuation",
+    "short_line_ratio": "fineweb_short_lines",
+    "char_dup_ratio": "fineweb_duplicate_line_chars",
+    "list_ratio": "fineweb_newlines",
+}
