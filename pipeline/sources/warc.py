@@ -11,7 +11,8 @@ from fastwarc.warc import HeaderMap
 
 from pipeline.sources.framing import MAX_HEADER_BYTES, FileView, Frame, View, frames
 from pipeline.sources.http_body import BodyError, decode_body
-from pipeline.sources.members import GZIP_MAGIC, find_member, first_position, is_member, member_frames
+from pipeline.sources.inflate import Codec, codec_of
+from pipeline.sources.members import Chain
 from pipeline.sources.record import Record, Slice, SourceError
 
 MAX_PAGE_BYTES = 32 * 1024 * 1024
@@ -87,13 +88,12 @@ def _open(url: str) -> BinaryIO:
 
 
 def _offsets(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]:
-    file.seek(0)
-    head = file.read(len(GZIP_MAGIC))
-    if not head:
+    if not slice_.size:
         yield 0, Frame(0, b"", 0, 0, "empty_file", "0 bytes"), FileView(file)
         return
-    if head == GZIP_MAGIC or (slice_.path.lower().endswith(".gz") and head != b"WAR"):
-        yield from _compressed(file, slice_)
+    codec = codec_of(file, slice_.path.lower())
+    if codec:
+        yield from _compressed(file, slice_, codec)
         return
     view = FileView(file)
     for frame in frames(view):
@@ -103,23 +103,25 @@ def _offsets(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]
             yield frame.position, frame, view
 
 
-def _compressed(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]:
-    position = first_position(file, slice_.start, slice_.size) if slice_.start else 0
+def _compressed(file: BinaryIO, slice_: Slice, codec: Codec) -> Iterator[tuple[int, Frame, View]]:
+    chain = Chain(file, codec)
+    position = chain.first(slice_.start) if slice_.start else 0
     while position < min(slice_.end, slice_.size):
-        if not is_member(file, position):
-            following = find_member(file, position + 1)
-            detail = f"{following - position} bytes"
-            yield position, Frame(position, b"", position, 0, "damaged_bytes", detail), FileView(file)
+        if not chain.is_member(position):
+            following = chain.after(position)
+            if following != chain.skippable_end(position):
+                detail = f"{following - position} bytes"
+                yield position, Frame(position, b"", position, 0, "damaged_bytes", detail), FileView(file)
             position = following
             continue
-        view, members = member_frames(file, position)
+        view, members = chain.frames(position)
         number = 0
         for number, frame in enumerate(members, 1):
             yield position + number - 1, frame, view
         view.drain()
         if view.fault and number == 0:
             yield position, Frame(0, b"", 0, 0, "damaged_bytes", view.fault), view
-        position = find_member(file, position + max(1, number)) if view.fault else view.stored_end
+        position = chain.find(position + max(1, number)) if view.fault else view.stored_end
 
 
 def _to_record(path: str, offset: int, frame: Frame, view: View, max_page_bytes: int) -> Record:

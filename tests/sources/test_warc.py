@@ -11,7 +11,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from pipeline.sources.record import Record, SourceError
 from pipeline.sources.warc import read_warc
-from tests.sources.warc_writer import PAGE, by_record, http, read_bytes, warc_record, whole
+from tests.sources.warc_writer import PAGE, by_record, http, read_bytes, warc_record, whole, zstd_by_record
 
 
 def raw_deflate(body: bytes) -> bytes:
@@ -61,13 +61,22 @@ FATES = [
 ]
 
 
-@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz", "whole.warc.gz"])
+ARCHIVES = ["a.warc", "a.warc.gz", "whole.warc.gz", "cut.warc.gz", "a.warc.zst", "whole.warc.zst", "cut.warc.zst"]
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
 def test_every_record_has_one_fate(tmp_path: Path, name: str) -> None:
     records = [record for record, _, _ in FATES]
+    joined = b"".join(records)
+    cut = [joined[at : at + 777] for at in range(0, len(joined), 777)]
     raw = {
         "a.warc": b"".join(records),
         "a.warc.gz": by_record(records),
         "whole.warc.gz": by_record([b"".join(records)]),
+        "cut.warc.gz": by_record(cut),
+        "a.warc.zst": zstd_by_record(records),
+        "whole.warc.zst": zstd_by_record([b"".join(records)]),
+        "cut.warc.zst": zstd_by_record(cut),
     }
     (tmp_path / name).write_bytes(raw[name])
     found = list(read_warc(whole(tmp_path / name), max_page_bytes=1_000_000))
