@@ -80,20 +80,17 @@ class GzipMember:
 
 
 class ZstdFrame:
-    """See `Inflater`.
-
-    The decoder is given the frame and nothing behind it, block by block: it would go on into the next frame, and does
-    not tell where one ends. An instance is the stream that it reads from.
-    """
+    """See `Inflater`."""
 
     def __init__(self, file: BinaryIO, start: int, dictionary: bytes = b"") -> None:
-        self._file = file
-        self._stored = self._pieces()
-        self._pending = b""
-        self._failure: OSError | None = None
-        self.stored_end = start
+        self._blocks = _Blocks(file, start)
+        self._reader = ZstdReader(cast(Any, self._blocks), dictionary=dictionary or None)
         self.fault = ""
-        self._reader = ZstdReader(cast(Any, self), dictionary=dictionary or None)
+
+    @property
+    def stored_end(self) -> int:
+        """See `Inflater`."""
+        return self._blocks.position
 
     def more(self, n: int = STEP_BYTES) -> bytes:
         """See `Inflater`."""
@@ -102,46 +99,60 @@ class ZstdFrame:
         try:
             return bytes(self._reader.read(n))
         except OSError as error:
-            if self._failure:
-                raise self._failure from None
+            if self._blocks.failure:
+                raise self._blocks.failure from None
             self.fault = f"zstd: {error}"
             return b""
 
+
+class _Blocks:
+    """The stored bytes of one frame, for a decoder that would go on into the next frame and does not tell where one
+    ends. Not part of `ZstdFrame`, which would then hold itself, and its decoder's memory, until a garbage collection.
+    """
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file = file
+        self._stored = _stored_frame(self._take)
+        self._pending = b""
+        self.position = start
+        self.failure: OSError | None = None
+
     def read(self, n: int = READ_BYTES) -> bytes:
-        """Stored bytes of the frame, for the decoder."""
+        """Up to `n` bytes; none at the end of the frame."""
         while not self._pending:
             try:
                 self._pending = next(self._stored)
             except StopIteration:
                 return b""
             except OSError as error:
-                self._failure = error
+                self.failure = error
                 raise
         given, self._pending = self._pending[:n], self._pending[n:]
         return given
 
     def tell(self) -> int:
-        """Asked for by the decoder, which counts from it."""
-        return self.stored_end - len(self._pending)
-
-    def _pieces(self) -> Iterator[bytes]:
-        """The frame's header, blocks and checksum: RFC 8878, section 3.1.1."""
-        head = self._take(5)
-        flags = head[4] if len(head) == 5 else 0
-        size_flag, is_single, has_checksum, id_flag = flags >> 6, flags >> 5 & 1, flags >> 2 & 1, flags & 3
-        yield head + self._take((1 - is_single) + (0, 1, 2, 4)[id_flag] + (is_single, 2, 4, 8)[size_flag])
-        is_last = False
-        while not is_last and len(head := self._take(3)) == 3:
-            block = int.from_bytes(head, "little")
-            is_last, is_run = bool(block & 1), block >> 1 & 3 == 1
-            yield head + self._take(1 if is_run else block >> 3)
-        yield self._take(4 * has_checksum)
+        """The position of the next byte; the decoder asks for it."""
+        return self.position - len(self._pending)
 
     def _take(self, n: int) -> bytes:
-        self._file.seek(self.stored_end)
+        self._file.seek(self.position)
         found = self._file.read(n)
-        self.stored_end += len(found)
+        self.position += len(found)
         return found
+
+
+def _stored_frame(take: Callable[[int], bytes]) -> Iterator[bytes]:
+    """The frame's header, blocks and checksum, taken as the header of each says: RFC 8878, section 3.1.1."""
+    head = take(5)
+    flags = head[4] if len(head) == 5 else 0
+    size_flag, is_single, has_checksum, id_flag = flags >> 6, flags >> 5 & 1, flags >> 2 & 1, flags & 3
+    yield head + take((1 - is_single) + (0, 1, 2, 4)[id_flag] + (is_single, 2, 4, 8)[size_flag])
+    is_last = False
+    while not is_last and len(head := take(3)) == 3:
+        block = int.from_bytes(head, "little")
+        is_last, is_run = bool(block & 1), block >> 1 & 3 == 1
+        yield head + take(1 if is_run else block >> 3)
+    yield take(4 * has_checksum)
 
 
 GZIP = Codec(b"\x1f\x8b\x08", 65_535, GzipMember)

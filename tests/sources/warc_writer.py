@@ -39,7 +39,8 @@ def by_record(records: list[bytes], level: int = 6) -> bytes:
 def zstd_frame(content: bytes, level: int = 3) -> bytes:
     out = io.BytesIO()
     with ZstdWriter(out, compression_level=level) as writer:
-        writer.write(content)
+        for at in range(0, len(content), 1 << 20):  # it loses what is written beyond 8 MB at once
+            writer.write(content[at : at + (1 << 20)])
     return out.getvalue()
 
 
