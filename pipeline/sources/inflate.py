@@ -1,5 +1,6 @@
 """One gzip member or one Zstandard frame of a file: its inflated bytes, in steps of bounded size."""
 
+import io
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,7 +26,10 @@ class Inflater(Protocol):
     never beyond the end of the member."""
 
     fault: str
-    stored_end: int
+
+    @property
+    def stored_end(self) -> int:
+        """See the class."""
 
     def more(self, n: int = STEP_BYTES) -> bytes:
         """The next bytes, up to `n`; none at the end of the member or at a fault. Raises OSError if reading fails."""
@@ -198,4 +202,16 @@ def _dictionary(file: BinaryIO) -> bytes:
         frame, found = ZstdFrame(file, _SKIPPABLE.size), b""
         while len(found) < MAX_DICTIONARY_BYTES and (step := frame.more()):
             found += step
-    return found if found.startswith(_DICTIONARY_MAGIC) else b""
+        found = b"" if frame.fault else found
+    return found if found.startswith(_DICTIONARY_MAGIC) and _is_usable(found) else b""
+
+
+def _is_usable(dictionary: bytes) -> bool:
+    """Whether the decoder takes a dictionary. It panics at a damaged one, of which Python has no class to name."""
+    try:
+        ZstdReader(io.BytesIO(), dictionary=dictionary)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        return False
+    return True
