@@ -39,8 +39,8 @@ def read_warc(slice_: Slice, max_page_bytes: int = MAX_PAGE_BYTES) -> Iterator[R
     position of its gzip member or Zstandard frame plus the number of records before it there (0 where each has its
     own; members that cut records apart count as one).
 
-    A page is a response of status 200 that `pipeline.sources.sniff` takes for HTML; a text is a `conversion` to
-    text/plain (WET).
+    A page is a response of status 200 that `pipeline.sources.sniff` takes for HTML; a text is a `conversion` of
+    a web address to text/plain (WET).
 
     An archive that was crawled and lies inside a record is content and not read. Fates: `not_a_response`, `not_http`,
     `bad_http_header`, `http_status`, `not_html`, `bad_body`, `empty_body`, `page_too_large`, `bad_record`,
@@ -140,7 +140,7 @@ def _to_record(path: str, offset: int, frame: Frame, view: View, max_page_bytes:
     record_type = _clean(headers.get("WARC-Type") or "").strip().lower()
     content_type = _clean(headers.get("Content-Type") or "").partition(";")[0].strip().lower()
     record.declared_language = _clean(headers.get("WARC-Identified-Content-Language") or "").strip()[:MAX_LANGUAGES]
-    if record_type == "conversion" and content_type == "text/plain":
+    if record_type == "conversion" and content_type == "text/plain" and record.url.startswith(("http://", "https://")):
         record.fate, record.detail = _read_text(record, frame, view, max_page_bytes)
     elif record_type != "response":
         record.fate, record.detail = "not_a_response", record_type[:40]
