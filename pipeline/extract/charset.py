@@ -65,7 +65,7 @@ def _codec(name: str) -> str:
 
 
 def _meta_charset(html: bytes) -> str:
-    """What the first `meta` with a charset says; one that has a name, and so a text, counts only if there is no other."""
+    """What the first `meta` with a charset says; one with a name, which is about other words, only if no other does."""
     laxer = ""
     for found in _META.finditer(html, 0, META_BYTES):
         inside = found[1] or found[2] or b""

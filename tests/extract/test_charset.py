@@ -91,8 +91,8 @@ def test_one_byte_is_no_reason_to_take_a_page_for_utf8() -> None:
 
 
 W3C = {**dict.fromkeys((1, 7, 9, 16, 18, 30), "iso8859-15"), **dict.fromkeys((15, 34, 37, 38), "utf-8")}
-"""What the W3C's test cases are decoded with by a browser. Three letters of those in ISO 8859-15 are valid UTF-8, and here
-that wins: of the pages at hand that are valid UTF-8 and declare something else, the declaration is wrong on nearly all."""
+"""What browsers decode the W3C's test cases with. Three letters of those in ISO 8859-15 are valid UTF-8, and here that
+wins: of the pages at hand that are valid UTF-8 and declare something else, the declaration is wrong on nearly all."""
 
 
 def test_w3c_test_cases(shared_data: Path) -> None:
