@@ -132,7 +132,7 @@ def estimate(plan: Plan, todo: Mapping[str, Sequence[Part]]) -> dict[str, int]:
 def factors_of(path: str) -> Factors:
     """What each stage writes for a byte of a file of this name."""
     name = path.lower()
-    if name.endswith(".warc.gz"):
+    if name.endswith((".warc.gz", ".warc.zst")):
         return _WEB
     if name.endswith(".warc"):
         return {stage: factor / _PACKING["warc"] for stage, factor in _WEB.items()}

@@ -162,7 +162,6 @@ def test_a_store_is_looked_at_through_fsspec() -> None:
     [
         ("a.json", b"{}", "rename it to end in .jsonl"),
         ("a.zip", b"PK", "unpack it first"),
-        ("a.warc.wet.gz", b"x", "WET"),
         ("main.py", b"print()", "JSON lines or Parquet"),
         ("a.jsonl", b'{"n": 1}\n', "no column holds text"),
         ("a.parquet", b"PAR1 nothing", "no column holds text"),

@@ -9,10 +9,17 @@ META_BYTES = 4096
 """How far a charset declaration is looked for; the HTML standard asks for the first 1024 bytes, pages are laxer."""
 MAX_BAD_SHARE = 0.02
 """Undecodable sequences per byte that is not ASCII, up to which an encoding is still believed."""
+MAX_BAD_SHARE_UTF8 = 0.2
+"""Undecodable sequences per other character that is not ASCII, up to which a page is UTF-8 with strange passages:
+text of another encoding hardly ever has even one valid sequence of several bytes."""
 
 _META = re.compile(
-    rb"<(?:meta|\?xml)\b[^>]{0,1000}?(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:+-]{1,40})", re.IGNORECASE
+    rb"<!(?=--).*?(?:-->|\Z)|<meta(?=[\s/])((?:[^>\"']++|\"[^\"]*+\"?|'[^']*+'?)*+)|\A\s*<\?xml\b([^>]{0,1000})",
+    re.IGNORECASE | re.DOTALL,
 )
+"""Comments, which are passed over, and what can declare a charset: HTML, section 13.2.3.2 (prescan a byte stream)."""
+_CHARSET = re.compile(rb"(?:charset|encoding)\s*=\s*[\"']?\s*([\w.:+-]{1,40})", re.IGNORECASE)
+_OTHER_META = re.compile(rb"\b(?:name|property)\s*=", re.IGNORECASE)
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _SUPERSETS = {"gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "big5hkscs"}
 """What browsers decode under these labels (WHATWG Encoding, section 4.2), by the names of Python's codecs."""
@@ -58,8 +65,15 @@ def _codec(name: str) -> str:
 
 
 def _meta_charset(html: bytes) -> str:
-    found = _META.search(html, 0, META_BYTES)
-    return found[1].decode("ascii", "replace") if found else ""
+    """What the first `meta` with a charset says; one with a name, which is about other words, only if no other does."""
+    laxer = ""
+    for found in _META.finditer(html, 0, META_BYTES):
+        inside = found[1] or found[2] or b""
+        charset = _CHARSET.search(inside)
+        if charset and not _OTHER_META.search(inside):
+            return charset[1].decode("ascii", "replace")
+        laxer = laxer or (charset[1].decode("ascii", "replace") if charset else "")
+    return laxer
 
 
 def _wide_by_nuls(html: bytes) -> str:
@@ -72,12 +86,15 @@ def _wide_by_nuls(html: bytes) -> str:
 
 def _decodes(html: bytes, encoding: str) -> bool:
     try:
-        html.decode(encoding)
+        codecs.getincrementaldecoder(encoding)().decode(html)  # a page may be cut inside a character
     except UnicodeDecodeError:
-        n_bad = html.decode(encoding, "replace").count("\ufffd")
-        n_high = len(html) - len(html.translate(None, _HIGH_BYTES))
-        return n_bad <= max(1, n_high * MAX_BAD_SHARE)
+        text = html.decode(encoding, "replace")
+        n_bad = text.count("\ufffd")
+        if encoding == "utf-8":
+            return n_bad <= (_NOT_ASCII.subn("", text)[1] - n_bad) * MAX_BAD_SHARE_UTF8
+        return n_bad <= (len(html) - len(html.translate(None, _HIGH_BYTES))) * MAX_BAD_SHARE
     return True
 
 
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
 _HIGH_BYTES = bytes(range(0x80, 0x100))

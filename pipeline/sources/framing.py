@@ -6,15 +6,12 @@ first broken record. Format: ISO 28500 (WARC 1.1), section 4.
 
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 MAX_HEADER_BYTES = 64 * 1024
 """A longer block of WARC headers is taken for damage; real ones have about 1 kB."""
-WINDOW_BYTES = 64 * 1024 * 1024
-"""Inflated bytes of one gzip member held at a time; a record whose content is longer is not held at all."""
 READ_BYTES = 64 * 1024
 SEARCH_BYTES = 1024 * 1024
 
@@ -66,61 +63,6 @@ class FileView:
     def oldest(self, position: int) -> int:
         """See `View`."""
         return position
-
-
-class MemberView:
-    """The inflated bytes of the gzip member at `start` of a file, of which the last `WINDOW_BYTES` at least are held.
-
-    `fault` is "" or says why inflating stopped early; `stored_end` is the stored position behind what was inflated.
-    """
-
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        self._file = file
-        self._inflater = zlib.decompressobj(wbits=31)
-        self._held = bytearray()
-        self._dropped = 0
-        self._pending = b""
-        self.stored_end = start
-        self.fault = ""
-
-    def at(self, position: int, n: int) -> bytes:
-        """See `View`. Reads on as far as needed."""
-        while position + n > self._dropped + len(self._held) and self._more():
-            surplus = min(len(self._held) - WINDOW_BYTES, position - self._dropped)
-            if surplus > WINDOW_BYTES:
-                del self._held[:surplus]
-                self._dropped += surplus
-        at = position - self._dropped
-        return bytes(self._held[at : at + n])
-
-    def oldest(self, position: int) -> int:
-        """See `View`."""
-        return max(position, self._dropped)
-
-    def drain(self) -> None:
-        """Inflate to the end, holding nothing."""
-        while self._more():
-            self._dropped += len(self._held)
-            self._held.clear()
-
-    def _more(self) -> bool:
-        if self.fault or self._inflater.eof:
-            return False
-        if not self._pending:
-            self._file.seek(self.stored_end)
-            self._pending = self._file.read(READ_BYTES)
-            if not self._pending:
-                self.fault = "the file ends inside a gzip member"
-                return False
-        try:
-            self._held += self._inflater.decompress(self._pending, SEARCH_BYTES)
-        except zlib.error as error:
-            self.fault = f"gzip: {str(error).partition(': ')[2] or 'damaged'}"
-            return False
-        rest = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
-        self.stored_end += len(self._pending) - len(rest)
-        self._pending = rest
-        return True
 
 
 def frames(view: View, position: int = 0) -> Iterator[Frame]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.sources.options import CommonCrawlSource, EnvironmentSource, Source, TableSource, WarcSource
 from pipeline.sources.record import Slice, SourceError, reason
 
-WARC_SUFFIXES = (".warc", ".warc.gz", ".arc", ".arc.gz")
+WARC_SUFFIXES = (".warc", ".warc.gz", ".warc.zst", ".wet", ".wet.gz", ".wet.zst", ".arc", ".arc.gz")
 """ARC files are listed so that each gets a fate (`unsupported_archive`) and none is passed over in silence."""
 TABLE_SUFFIXES = (
     ".jsonl",
@@ -27,7 +27,7 @@ TABLE_SUFFIXES = (
     ".md",
     ".markdown",
 )
-SPLITTABLE_SUFFIXES = (".warc", ".warc.gz", ".jsonl", ".ndjson", ".parquet")
+SPLITTABLE_SUFFIXES = (*WARC_SUFFIXES[:-2], ".jsonl", ".ndjson", ".parquet")
 """Files whose readers find the first record at or after any byte."""
 MEGABYTE = 1_000_000
 

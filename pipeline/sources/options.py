@@ -29,11 +29,12 @@ class CommonCrawlSource(SourceOptions):
 
 
 class WarcSource(SourceOptions):
-    """WARC files at a path: plain, gzip by record, or gzip as a whole."""
+    """WARC and WET files at a path: plain, gzip or Zstandard, by record or as a whole."""
 
     type: Literal["warc"]
     path: str = Field(
-        min_length=1, description="A file, a folder (searched for *.warc and *.warc.gz) or a glob; any fsspec URL."
+        min_length=1,
+        description="A file, a folder (searched for .warc and .wet, also .gz or .zst) or a glob; any fsspec URL.",
     )
 
 

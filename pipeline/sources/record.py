@@ -45,7 +45,7 @@ class Record:
 
     `offset` is unique within the file: see `document.RAW_DOCUMENT`. `fate` is "" if the record can become a document;
     then either `html` (bytes of a page, with `charset` from the HTTP header or "") or `text` is set. `detail` explains
-    a fate in a few words and holds nothing of the page's text.
+    a fate in a few words and holds nothing of the page's text. `declared_language` is as stated.
     """
 
     path: str
@@ -60,3 +60,4 @@ class Record:
     charset: str = ""
     content_type: str = ""
     text: str | None = None
+    declared_language: str = ""

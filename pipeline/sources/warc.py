@@ -1,4 +1,4 @@
-"""WARC archives -> Records: every record of the archive yields exactly one, a page or a fate."""
+"""WARC and WET archives -> Records: every record of the archive yields exactly one, a page, a text or a fate."""
 
 import io
 import re
@@ -11,23 +11,20 @@ from fastwarc.warc import HeaderMap
 
 from pipeline.sources.framing import MAX_HEADER_BYTES, FileView, Frame, View, frames
 from pipeline.sources.http_body import BodyError, decode_body
-from pipeline.sources.members import GZIP_MAGIC, find_member, first_position, is_member, member_frames
+from pipeline.sources.inflate import Codec, codec_of
+from pipeline.sources.members import Chain
 from pipeline.sources.record import Record, Slice, SourceError
+from pipeline.sources.sniff import DOUBTED_TYPES, may_be_page, other_kind
 
 MAX_PAGE_BYTES = 32 * 1024 * 1024
 """Decoded bytes of a page that a reader holds at the most; a recipe's `max_page_bytes` is usually far lower."""
 MAX_CONTENT_BYTES = 48 * 1024 * 1024
 """Stored bytes of a record's content that are looked at; a longer response is `page_too_large`."""
-HTML_TYPES = ("text/html", "application/xhtml+xml")
+MAX_LANGUAGES = 100
+"""Characters of `WARC-Identified-Content-Language` that are kept: ISO 639-3 codes, comma-separated."""
 FILE_BUFFER_BYTES = 1024 * 1024
 
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
-_HTML = re.compile(
-    rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*<"
-    rb"(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|!--)[ >\-]",
-    re.IGNORECASE,
-)
-"""What tells a page whose server names no type: WHATWG MIME Sniffing, section 7.1."""
 _HTTP_HEADER = re.compile(rb"(?:.*\n)*?(?:\r*\n|.*\Z)")
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})\b")
 _LINE_END = re.compile(rb"\r*\n")
@@ -39,7 +36,11 @@ def read_warc(slice_: Slice, max_page_bytes: int = MAX_PAGE_BYTES) -> Iterator[R
 
     However a file is cut into slices, their records together are those of the whole file, each once (see
     `pipeline.sources.members`). `offset` is the position of the record in a plain file; in a compressed one the stored
-    position of its gzip member plus the number of records before it in that member (0 where each has its own member).
+    position of its gzip member or Zstandard frame plus the number of records before it there (0 where each has its
+    own; members that cut records apart count as one).
+
+    A page is a response of status 200 that `pipeline.sources.sniff` takes for HTML; a text is a `conversion` of
+    a web address to text/plain (WET).
 
     An archive that was crawled and lies inside a record is content and not read. Fates: `not_a_response`, `not_http`,
     `bad_http_header`, `http_status`, `not_html`, `bad_body`, `empty_body`, `page_too_large`, `bad_record`,
@@ -87,13 +88,12 @@ def _open(url: str) -> BinaryIO:
 
 
 def _offsets(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]:
-    file.seek(0)
-    head = file.read(len(GZIP_MAGIC))
-    if not head:
+    if not slice_.size:
         yield 0, Frame(0, b"", 0, 0, "empty_file", "0 bytes"), FileView(file)
         return
-    if head == GZIP_MAGIC or (slice_.path.lower().endswith(".gz") and head != b"WAR"):
-        yield from _compressed(file, slice_)
+    codec = codec_of(file, slice_.path.lower())
+    if codec:
+        yield from _compressed(file, slice_, codec)
         return
     view = FileView(file)
     for frame in frames(view):
@@ -103,23 +103,25 @@ def _offsets(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]
             yield frame.position, frame, view
 
 
-def _compressed(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]:
-    position = first_position(file, slice_.start, slice_.size) if slice_.start else 0
+def _compressed(file: BinaryIO, slice_: Slice, codec: Codec) -> Iterator[tuple[int, Frame, View]]:
+    chain = Chain(file, codec)
+    position = chain.first(slice_.start) if slice_.start else 0
     while position < min(slice_.end, slice_.size):
-        if not is_member(file, position):
-            following = find_member(file, position + 1)
-            detail = f"{following - position} bytes"
-            yield position, Frame(position, b"", position, 0, "damaged_bytes", detail), FileView(file)
+        if not chain.is_member(position):
+            following = chain.after(position)
+            if following != chain.skippable_end(position):
+                detail = f"{following - position} bytes"
+                yield position, Frame(position, b"", position, 0, "damaged_bytes", detail), FileView(file)
             position = following
             continue
-        view, members = member_frames(file, position)
+        view, members = chain.frames(position)
         number = 0
         for number, frame in enumerate(members, 1):
             yield position + number - 1, frame, view
         view.drain()
         if view.fault and number == 0:
             yield position, Frame(0, b"", 0, 0, "damaged_bytes", view.fault), view
-        position = find_member(file, position + max(1, number)) if view.fault else view.stored_end
+        position = chain.find(position + max(1, number)) if view.fault else view.stored_end
 
 
 def _to_record(path: str, offset: int, frame: Frame, view: View, max_page_bytes: int) -> Record:
@@ -137,7 +139,10 @@ def _to_record(path: str, offset: int, frame: Frame, view: View, max_page_bytes:
         return record
     record_type = _clean(headers.get("WARC-Type") or "").strip().lower()
     content_type = _clean(headers.get("Content-Type") or "").partition(";")[0].strip().lower()
-    if record_type != "response":
+    record.declared_language = _clean(headers.get("WARC-Identified-Content-Language") or "").strip()[:MAX_LANGUAGES]
+    if record_type == "conversion" and content_type == "text/plain" and record.url.startswith(("http://", "https://")):
+        record.fate, record.detail = _read_text(record, frame, view, max_page_bytes)
+    elif record_type != "response":
         record.fate, record.detail = "not_a_response", record_type[:40]
     elif content_type not in ("application/http", ""):
         record.fate, record.detail = "not_http", content_type[:80]
@@ -147,6 +152,17 @@ def _to_record(path: str, offset: int, frame: Frame, view: View, max_page_bytes:
         content = view.at(frame.content, frame.length)
         record.fate, record.detail = _read_http(record, content, max_page_bytes)
     return record
+
+
+def _read_text(record: Record, frame: Frame, view: View, max_bytes: int) -> tuple[str, str]:
+    """Fill in the text of a WET record, which Common Crawl writes as UTF-8; gives fate and detail."""
+    if frame.length > max_bytes:
+        return "page_too_large", f"over {max_bytes} bytes"
+    text = view.at(frame.content, frame.length).decode("utf-8", "replace")
+    if not text.strip():
+        return "empty_body", ""
+    record.text, record.content_type = text, "text/plain"
+    return "", ""
 
 
 def _read_http(record: Record, content: bytes, max_page_bytes: int) -> tuple[str, str]:
@@ -160,7 +176,7 @@ def _read_http(record: Record, content: bytes, max_page_bytes: int) -> tuple[str
         return "http_status", status[1].decode()
     content_type = _clean(headers.get("Content-Type") or "")
     mime = re.split(r"[;,\s]", content_type.strip(), maxsplit=1)[0].lower()  # also of `text/html charset=utf-8`
-    if mime and mime not in HTML_TYPES:
+    if not may_be_page(mime):
         return "not_html", mime[:80]
     try:
         body = decode_body(
@@ -170,13 +186,15 @@ def _read_http(record: Record, content: bytes, max_page_bytes: int) -> tuple[str
             max_page_bytes,
         )
     except BodyError as error:
-        return "bad_body", str(error)[:40]
+        return ("not_html", mime[:80]) if mime in DOUBTED_TYPES else ("bad_body", str(error)[:40])
     if not body.strip():
         return "empty_body", ""
+    no_sniff = (headers.get("X-Content-Type-Options") or "").strip().lower() == "nosniff"
+    kind = other_kind(body, mime, no_sniff)
+    if kind:
+        return "not_html", kind[:80]
     if len(body) > max_page_bytes:
         return "page_too_large", f"over {max_page_bytes} bytes"
-    if not mime and not _HTML.match(body):
-        return "not_html", "no type"
     record.html, record.content_type, record.charset = body, mime, _charset(content_type)
     return "", ""
 

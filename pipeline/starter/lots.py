@@ -37,7 +37,6 @@ KIND_WORDS = {
 }
 _ADVICE = (
     (ARC_SUFFIXES, "ARC archives are not read; convert them to WARC"),
-    ((".wet", ".wet.gz"), "WET holds extracted text without its page; use the WARC files it was made from"),
     ((".wat", ".wat.gz"), "WAT holds metadata only; use the WARC files it was made from"),
     (
         (".json", ".json.gz", ".json.zst"),

@@ -66,6 +66,45 @@ def test_a_few_bad_bytes_are_forgiven() -> None:
     assert found.replace("\ufffd", "") == page(GERMAN * 5, "utf-8")
 
 
+@pytest.mark.parametrize(
+    ("head", "charset"),
+    [
+        ("<!-- <meta charset=utf-7> --><meta charset=koi8-r>", "koi8-r"),
+        ("<!--><meta charset=koi8-r>", "koi8-r"),
+        ('<meta name="description" content="charset=big5"><meta charset="koi8-r">', "koi8-r"),
+        ('<meta content=">" name=x><META HTTP-EQUIV=Content-Type CONTENT="text/html; Charset = koi8-r">', "koi8-r"),
+        ('<meta name="Content-Type" content="text/html; charset=koi8-r">', "koi8-r"),
+        ("<metal charset=big5><meta charset='koi8-r'>", "koi8-r"),
+        ("<!-- <meta charset=koi8-r>", ""),
+    ],
+)
+def test_declarations_are_read_as_html_is(head: str, charset: str) -> None:
+    short = "Да"  # too short to be detected
+    _, encoding = decode(f"<html><head>{head}</head><p>{short}".encode("koi8-r"))
+    assert (encoding == "koi8-r") == bool(charset)
+
+
+def test_one_byte_is_no_reason_to_take_a_page_for_utf8() -> None:
+    assert decode(b"<meta charset=iso-8859-1><p>\xa9 2026") == ("<meta charset=iso-8859-1><p>© 2026", "cp1252")
+    words = "<meta charset=utf-8>" + "Grüße aus Köln, schöne. " * 3
+    assert decode(words.encode() + b"\xa9 2026")[1] == "utf-8"
+
+
+W3C = {**dict.fromkeys((1, 7, 9, 16, 18, 30), "iso8859-15"), **dict.fromkeys((15, 34, 37, 38), "utf-8")}
+"""What browsers decode the W3C's test cases with. Three letters of those in ISO 8859-15 are valid UTF-8, and here that
+wins: of the pages at hand that are valid UTF-8 and declare something else, the declaration is wrong on nearly all."""
+
+
+def test_w3c_test_cases(shared_data: Path) -> None:
+    differ = set()
+    for record in read_warc(whole(shared_data / "html" / "commonsearch-testdata.warc.gz")):
+        number = record.url.rpartition("the-input-byte-stream-")[2].partition(".")[0]
+        if number.isdigit() and record.html:
+            used = decode(record.html, record.charset)[1]
+            differ |= {int(number)} if used != W3C.get(int(number), "utf-16-le") else set()
+    assert differ == {number for number, encoding in W3C.items() if encoding == "iso8859-15"}
+
+
 @given(st.binary(max_size=500), st.text(max_size=20))
 def test_nothing_fails(html: bytes, charset: str) -> None:
     text, _ = decode(html, charset)

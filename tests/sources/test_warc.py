@@ -6,12 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fastwarc.stream_io import BrotliWriter
+from fastwarc.stream_io import BrotliWriter, zstd_train_dictionary_from_samples
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from pipeline.sources.record import Record, SourceError
 from pipeline.sources.warc import read_warc
-from tests.sources.warc_writer import PAGE, by_record, http, read_bytes, warc_record, whole
+from tests.sources.warc_writer import (
+    PAGE,
+    by_record,
+    http,
+    read_bytes,
+    warc_record,
+    whole,
+    zstd_by_record,
+    zstd_frame,
+    zstd_with_dictionary,
+)
 
 
 def raw_deflate(body: bytes) -> bytes:
@@ -61,13 +71,22 @@ FATES = [
 ]
 
 
-@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz", "whole.warc.gz"])
+ARCHIVES = ["a.warc", "a.warc.gz", "whole.warc.gz", "cut.warc.gz", "a.warc.zst", "whole.warc.zst", "cut.warc.zst"]
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
 def test_every_record_has_one_fate(tmp_path: Path, name: str) -> None:
     records = [record for record, _, _ in FATES]
+    joined = b"".join(records)
+    cut = [joined[at : at + 777] for at in range(0, len(joined), 777)]
     raw = {
         "a.warc": b"".join(records),
         "a.warc.gz": by_record(records),
         "whole.warc.gz": by_record([b"".join(records)]),
+        "cut.warc.gz": by_record(cut),
+        "a.warc.zst": zstd_by_record(records),
+        "whole.warc.zst": zstd_by_record([b"".join(records)]),
+        "cut.warc.zst": zstd_by_record(cut),
     }
     (tmp_path / name).write_bytes(raw[name])
     found = list(read_warc(whole(tmp_path / name), max_page_bytes=1_000_000))
@@ -163,6 +182,51 @@ def test_a_type_without_semicolon_is_html(tmp_path: Path) -> None:
 def test_a_body_stored_joined_but_still_packed_is_read(tmp_path: Path) -> None:
     packed = http(gzip.compress(PAGE), Transfer_Encoding="chunked", Content_Encoding="gzip")
     assert read_bytes(tmp_path, by_record([warc_record(packed)]))[0].html == PAGE
+
+
+def test_texts_of_wet_files(tmp_path: Path) -> None:
+    def text(content: str, length: int = 0, **fields: str) -> bytes:
+        raw = warc_record(content.encode() + b" " * length, kind="conversion", mime="text/plain; x=y", **fields)
+        return raw.replace(b"WARC-Date", b"WARC-Identified-Content-Language: deu,eng\r\nWARC-Date")
+
+    records = [text("Grüße"), text(" "), text("x", 1_000_001), text("x", url="urn:x"), warc_record(b"x", mime="a/b")]
+    (tmp_path / "a.wet.gz").write_bytes(by_record(records))
+    found = list(read_warc(whole(tmp_path / "a.wet.gz"), max_page_bytes=1_000_000))
+    fates = ["", "empty_body", "page_too_large", "not_a_response", "not_http"]
+    assert [record.fate for record in found] == fates
+    assert (found[0].text, found[0].declared_language, found[0].url) == ("Grüße", "deu,eng", "http://a.example/")
+    assert all(record.text is None for record in found[1:])
+
+
+def test_a_wet_file_of_a_real_crawl(shared_data: Path) -> None:
+    for name in ("wet", "wet.gz"):
+        path = shared_data / "warc" / f"commoncrawl__whirlwind-python__whirlwind.warc.{name}"
+        first, record = read_warc(whole(path))
+        assert (first.fate, first.detail) == ("not_a_response", "warcinfo")
+        assert record.url == "https://an.wikipedia.org/wiki/Escopete" and record.declared_language == "spa"
+        assert record.text is not None and record.text.startswith("Escopete - Biquipedia, a enciclopedia libre")
+
+
+def test_a_dictionary_that_is_damaged(tmp_path: Path) -> None:
+    records = [warc_record(http(), url=f"http://{i}.example/") for i in range(200)]
+    raw = bytearray(zstd_with_dictionary(records, zstd_train_dictionary_from_samples(records, 2048)))
+    assert [record.fate for record in read_bytes(tmp_path, bytes(raw), "a.warc.zst")] == [""] * 200
+    raw[20] ^= 0xFF
+    found = read_bytes(tmp_path, bytes(raw), "b.warc.zst")
+    assert {record.fate for record in found} == {"damaged_bytes"}
+
+
+def test_frames_that_are_no_records(tmp_path: Path) -> None:
+    records = [warc_record(http(), url=f"http://{i}.example/") for i in range(3)]
+    extra = b"\x50\x2a\x4d\x18\x05\0\0\0extra"
+    first, *others = (zstd_frame(record) for record in records)
+    raw = zstd_frame(b"") + extra + first + extra + b"".join(others) + extra
+    found = read_bytes(tmp_path, raw, "a.warc.zst")
+    assert [record.url for record in found if not record.fate] == [f"http://{i}.example/" for i in range(3)]
+    assert len(found) == 3
+    longer = raw.replace(extra, extra.replace(b"\x05", b"\x15"))
+    found = read_bytes(tmp_path, longer, "b.warc.zst")
+    assert [record.url for record in found if not record.fate] == [f"http://{i}.example/" for i in range(3)]
 
 
 def test_an_empty_file_has_a_fate(tmp_path: Path) -> None:

@@ -8,13 +8,22 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from fastwarc.stream_io import zstd_train_dictionary_from_samples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import members
+from pipeline.sources import inflate, members
 from pipeline.sources.record import Record
 from pipeline.sources.warc import read_warc
-from tests.sources.warc_writer import by_record, http, read_bytes, warc_record, whole
+from tests.sources.warc_writer import (
+    by_record,
+    http,
+    read_bytes,
+    warc_record,
+    whole,
+    zstd_by_record,
+    zstd_with_dictionary,
+)
 
 
 def read_in_cuts(path: Path, bounds: list[int]) -> Iterator[Record]:
@@ -32,6 +41,15 @@ def pages(n: int, seed: int) -> list[bytes]:
     ]
 
 
+DICTIONARY = zstd_train_dictionary_from_samples(pages(300, 0), 4096)
+PACKINGS = {
+    "gzip": by_record,
+    "gzip, stored": lambda records: by_record(records, 0),
+    "zstd": zstd_by_record,
+    "zstd with dictionary": lambda records: zstd_with_dictionary(records, DICTIONARY, packed=len(records) % 2 == 0),
+}
+
+
 def nested(n: int, seed: int) -> bytes:
     """A record whose content is a gzip archive of `n` records."""
     return warc_record(http(by_record(pages(n, seed)), Content_Type="application/warc"), url="http://nested.example/")
@@ -39,8 +57,8 @@ def nested(n: int, seed: int) -> bytes:
 
 @given(
     kinds=st.lists(st.sampled_from(["page", "pages", "nested", "empty"]), min_size=1, max_size=12),
-    shape=st.sampled_from(["plain", "by record", "in pairs", "whole"]),
-    level=st.sampled_from([0, 6]),
+    shape=st.sampled_from(["plain", "by record", "in pairs", "whole", "anywhere"]),
+    packing=st.sampled_from(["gzip", "gzip, stored", "zstd", "zstd with dictionary"]),
     damage=st.lists(st.tuples(st.floats(0, 1), st.sampled_from(["flip", "cut", "insert", "zero"])), max_size=3),
     cuts=st.lists(st.floats(0, 1), max_size=8),
     seed=st.integers(0, 1000),
@@ -50,7 +68,7 @@ def test_cuts_of_any_archive_add_up(
     tmp_path: Path,
     kinds: list[str],
     shape: str,
-    level: int,
+    packing: str,
     damage: list[tuple[float, str]],
     cuts: list[float],
     seed: int,
@@ -64,18 +82,21 @@ def test_cuts_of_any_archive_add_up(
             "empty": [warc_record(b"")],
         }
         records += made[kind]
-    pairs = [b"".join(records[i : i + 2]) for i in range(0, len(records), 2)]
-    raw = {
-        "plain": b"".join(records),
-        "by record": by_record(records, level),
-        "in pairs": by_record(pairs, level),
-        "whole": by_record([b"".join(records)], level),
+    joined = b"".join(records)
+    step = max(500, len(joined) // 7)
+    pieces = {
+        "plain": records,
+        "by record": records,
+        "in pairs": [b"".join(records[i : i + 2]) for i in range(0, len(records), 2)],
+        "whole": [joined],
+        "anywhere": [joined[at : at + step] for at in range(0, len(joined), step)],
     }[shape]
+    raw = joined if shape == "plain" else PACKINGS[packing](pieces)
     for where, what in damage:
         at = int(where * len(raw))
         middle = {"flip": b"\xff", "cut": b"", "insert": b"\x1f\x8b\x08junk\nWARC/1.0\n\n", "zero": bytes(50)}[what]
         raw = raw[:at] + middle + raw[at + len(middle) + (what == "cut") * 40 :]
-    path = tmp_path / ("a.warc" if shape == "plain" else "a.warc.gz")
+    path = tmp_path / ("a.warc" if shape == "plain" else "a.warc.zst" if "zstd" in packing else "a.warc.gz")
     path.write_bytes(raw)
     expected = list(read_warc(whole(path)))
     offsets = [record.offset for record in expected]
@@ -115,7 +136,7 @@ def test_a_crawled_archive_is_content(archive_in_archive: Path) -> None:
 def test_without_the_proof_a_crawled_archive_would_be_read(
     archive_in_archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(members, "MAX_STORED_BLOCK_BYTES", -1)
+    monkeypatch.setattr(inflate, "GZIP", replace(inflate.GZIP, copied_bytes=-1))
     size = archive_in_archive.stat().st_size
     assert len(list(read_in_cuts(archive_in_archive, list(range(0, size, 300_000))))) > 41
 

@@ -1,7 +1,10 @@
 """Archives for tests, written byte by byte, so that no library's idea of a valid archive gets in."""
 
 import gzip
+import io
 from pathlib import Path
+
+from fastwarc.stream_io import ZstdWriter
 
 from pipeline.sources.record import Record, Slice
 from pipeline.sources.warc import read_warc
@@ -31,6 +34,31 @@ def warc_record(content: bytes, url: str = "http://a.example/", kind: str = "res
 
 def by_record(records: list[bytes], level: int = 6) -> bytes:
     return b"".join(gzip.compress(record, level, mtime=0) for record in records)
+
+
+def zstd_frame(content: bytes, level: int = 3) -> bytes:
+    out = io.BytesIO()
+    with ZstdWriter(out, compression_level=level) as writer:
+        for at in range(0, len(content), 1 << 20):  # it loses what is written beyond 8 MB at once
+            writer.write(content[at : at + (1 << 20)])
+    return out.getvalue()
+
+
+def zstd_by_record(records: list[bytes], level: int = 3) -> bytes:
+    return b"".join(zstd_frame(record, level) for record in records)
+
+
+def zstd_with_dictionary(records: list[bytes], dictionary: bytes, packed: bool = False) -> bytes:
+    """A dictionary frame and a frame for each record, written by fastwarc."""
+    out = b""
+    for record in records:
+        file = io.BytesIO()
+        with ZstdWriter(file, dictionary=dictionary, compress_dictionary_frame=packed) as writer:
+            writer.write(record)
+        raw = file.getvalue()
+        end = 8 + int.from_bytes(raw[4:8], "little")
+        out += raw[end:] if out else raw
+    return out
 
 
 def whole(path: Path) -> Slice:
