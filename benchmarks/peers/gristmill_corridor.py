@@ -2,7 +2,7 @@
 
 Runs in Gristmill's own environment. For each line on standard input, a recipe, it prints {"cpu_s": ..., "wall_s": ...,
 "stages": ..., "rows": ...}: processor seconds by stage, those of the extraction's children among them; `rows` is a
-JSONL file with [path, offset, reason, extracted text] of each record, reason "" if it is kept.
+JSONL file with ["path:offset", reason, extracted text] of each record, reason "" if it is kept.
 """
 
 import json
@@ -26,36 +26,33 @@ def cpu_s() -> float:
     return sum(os.times()[:4])
 
 
-def rows(plan: Plan, store: PartStore) -> Iterator[tuple[str, int, str, str]]:
+def rows(plan: Plan, store: PartStore) -> Iterator[tuple[str, str, str]]:
     """What became of each record."""
     for part in plan.stages["judge"]:
         extract = part.work["extract"]
         for fate in store.table("extract", extract, "fates.parquet").to_pylist():
-            yield fate["path"], fate["offset"], fate["fate"], ""
+            yield f"{fate['path']}:{fate['offset']}", fate["fate"], ""
         decisions = store.table("judge", part.key, "decisions.parquet", ["id", "drop_reason"]).to_pylist()
         reasons = {row["id"]: row["drop_reason"] for row in decisions}
         for row in store.table("extract", extract, "documents.parquet", ["id", "path", "offset", "text"]).to_pylist():
-            yield row["path"], row["offset"], reasons[row["id"]], row["text"]
+            yield f"{row['path']}:{row['offset']}", reasons[row["id"]], row["text"]
 
 
 def main() -> None:
     """Answer until standard input ends."""
-    for line in sys.stdin:
-        recipe = Recipe.model_validate_json(line)
-        with tempfile.TemporaryDirectory() as folder:
-            store, took = PartStore(folder), {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, line in enumerate(sys.stdin):
+            recipe, store, took = Recipe.model_validate_json(line), PartStore(f"{folder}/{number}"), {}
             plan, begun_s = make_plan(recipe), time.monotonic()
             for stage in STAGES:
                 begun_cpu_s = cpu_s()
                 for part in plan.stages[stage]:
                     run_part(recipe, part, store)
                 took[stage] = cpu_s() - begun_cpu_s
-            wall_s = time.monotonic() - begun_s
-            with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8", delete=False) as file:
+            answer = {"cpu_s": sum(took.values()), "wall_s": time.monotonic() - begun_s, "stages": took}
+            with Path(folder, f"{number}.jsonl").open("w", encoding="utf-8") as file:
                 file.writelines(f"{json.dumps(row)}\n" for row in rows(plan, store))
-        answer = {"cpu_s": sum(took.values()), "wall_s": wall_s, "stages": took, "rows": file.name}
-        print(json.dumps(answer), flush=True)
-        Path(file.name).touch()
+            print(json.dumps({**answer, "rows": file.name}), flush=True)
 
 
 main()
