@@ -33,7 +33,7 @@ def copied(paths: Sequence[Path], max_bytes: float) -> tuple[Path, dict[str, str
     stats = repr([(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files])
     folder = cache_folder() / "bench" / f"archives-{hashlib.sha256(stats.encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
-    ids = {}
+    ids: dict[str, str] = {}
     for number, file in enumerate(files):
         copy = folder / f"{number:04d}-{file.name}"
         if not copy.exists():

@@ -106,7 +106,7 @@ def speed(answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> Claims:
     """The claims on time; all times are printed."""
 
     def median_s(name: str, what: str) -> float:
-        return statistics.median(answer[what] for answer in answers[name])
+        return float(statistics.median(answer[what] for answer in answers[name]))
 
     show("From archive to Judge, one core", ("side", "processor s", "wall s", "of it Extract", "Measure", "Judge"), [
         (name, median_s(name, "cpu_s"), median_s(name, "wall_s"), *given[-1].get("stages", {}).values())
@@ -234,7 +234,7 @@ def main() -> None:
     claims |= guard_overhead(drawn(folder, QUICK_PAGES if options.quick else GUARD_PAGES), GUARD_ROUNDS)
     gold = gold_pages(options.paths[0].parent / "gold", QUICK_PAGES if options.quick else None)
     if gold:
-        html = {}
+        html: dict[tuple[str, str], str] = {}
         for name in dict.fromkeys(page.collection for page in gold):
             html |= {(name, url): page for url, page in pages(options.paths[0] / f"{name}.warc.gz")}
         about, full["gold"] = quality([page for page in gold if page.key in html], html)

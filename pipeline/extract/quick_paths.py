@@ -1,8 +1,8 @@
 """trafilatura's XPath expressions as plain functions: the same elements in less than half of an extraction's time.
 
-trafilatura 2.3 tells sections by `re:test(@class, ...)`, which lxml answers with a call into Python for each element and
-each test. Here an expression is read once, and one walk over its tags asks only what has not been asked about the same
-attributes before. Of XPath no more is known than such expressions consist of; any other expression stays what it is.
+trafilatura 2.3 tells sections by `re:test(@class, ...)`, which lxml answers with a call into Python for each element
+and each test. Here an expression is read once, and one walk over its tags asks only what has not been asked about the
+same attributes before. Of XPath no more is known than such expressions consist of; any other stays what it is.
 """
 
 import re
@@ -40,27 +40,32 @@ def quicken(xpaths: ModuleType) -> int:
 
 
 def plain(path: str) -> Path | None:
-    """A function that gives, of an element, the list that the XPath expression `path` gives; None if it is not known."""
+    """A function that gives, of an element, the list that the XPath expression `path` gives; None if that is unknown."""
     whole = _WHOLE.fullmatch(path)
     try:
-        tests, is_first_child = _Reader(whole["tests"] if whole else "").predicates()
+        reader = _Reader(whole["tests"] if whole else "")
+        tests, is_first_child = reader.predicates()
     except _UnknownError:
         return None
     tags = tests.pop(0).tags if tests[0].tags else ()
     if not tests or not tests[0].is_of_attributes:
         return None
     first, *others = (test.run for test in tests)
+    names = reader.attribute_names
     known: dict[tuple[tuple[str, str], ...], bool] = {}
 
     def holds(element: Any) -> bool:
         items = tuple(element.items())
         answer = known.get(items)
         if answer is None:
-            answer = first(element, dict(items))
-            if sum(len(value) for _, value in items) <= MAX_KNOWN_CHARS:
-                if len(known) >= MAX_KNOWN:
-                    known.clear()
-                known[items] = answer
+            asked = tuple(item for item in items if item[0] in names)
+            answer = known.get(asked)
+            if answer is None:
+                answer = first(element, dict(asked))
+                if sum(len(value) for _, value in asked) <= MAX_KNOWN_CHARS:
+                    if len(known) >= MAX_KNOWN:
+                        known.clear()
+                    known[asked] = answer
         return answer and all(test(element, dict(items)) for test in others)
 
     def find(tree: Any) -> list[Any]:
@@ -90,6 +95,7 @@ class _Reader:
     """Reads the predicates of a location step (XPath 1.0, section 2.4), as far as they are known."""
 
     def __init__(self, source: str) -> None:
+        self.attribute_names: set[str] = set()
         self._tokens: list[str] = []
         place = 0
         while place < len(source):
@@ -97,11 +103,13 @@ class _Reader:
             if not token:
                 raise _UnknownError(source[place:])
             self._tokens.append(token[1])
+            if token[1].startswith("@"):
+                self.attribute_names |= {name.removeprefix("@") for name in token[1].split("|")}
             place = token.end()
 
     def predicates(self) -> tuple[list[_Test], bool]:
         """The predicates in order; and whether a last one asks for the first of a parent's children."""
-        found = []
+        found: list[_Test] = []
         while self._tokens:
             self._take("[")
             if found and self._tokens == ["1", "]"]:
@@ -164,16 +172,14 @@ class _Reader:
         value = self._value()
         self._take(",")
         text = self._text()
-        if name == "re:test":
-            is_any_case = self._is_next(",") and self._text() == "i"
-            search = re.compile(text, re.IGNORECASE if is_any_case else 0).search
-            run: Test = lambda e, a: search(value(a)) is not None
-        elif name == "contains":
-            run = lambda e, a: text in value(a)
-        else:
-            run = lambda e, a: value(a).startswith(text)
+        is_any_case = name == "re:test" and self._is_next(",") and self._text() == "i"
         self._take(")")
-        return _Test(run)
+        if name == "re:test":
+            search = re.compile(text, re.IGNORECASE if is_any_case else 0).search
+            return _Test(lambda e, a: search(value(a)) is not None)
+        if name == "contains":
+            return _Test(lambda e, a: text in value(a))
+        return _Test(lambda e, a: value(a).startswith(text))
 
     def _text(self) -> str:
         token = self._take()
