@@ -42,7 +42,7 @@ def copied(paths: Sequence[Path], max_bytes: float) -> tuple[Path, dict[str, str
                 out.writelines(_identified(file))
             aside.replace(copy)
         with copy.open("rb") as stream:
-            ids |= {f"{copy.name}:{r.stream_pos}": r.record_id for r in ArchiveIterator(stream, parse_http=False)}
+            ids |= {f"{copy.name}:{r.stream_pos}": str(r.record_id) for r in ArchiveIterator(stream, parse_http=False)}
     return folder, ids
 
 

@@ -40,7 +40,7 @@ def quicken(xpaths: ModuleType) -> int:
 
 
 def plain(path: str) -> Path | None:
-    """A function that gives, of an element, the list that the XPath expression `path` gives; None if that is unknown."""
+    """A function that gives, of an element, the list that the XPath expression `path` gives; None if it is unknown."""
     whole = _WHOLE.fullmatch(path)
     try:
         reader = _Reader(whole["tests"] if whole else "")
