@@ -22,14 +22,20 @@ RAW_DOCUMENT = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("offset", pa.int64(), nullable=False),
         pa.field("url", pa.string(), nullable=False),
+        pa.field("canonical_url", pa.string(), nullable=False),
         pa.field("title", pa.string(), nullable=False),
         pa.field("date", pa.string(), nullable=False),
+        pa.field("published", pa.string(), nullable=False),
         pa.field("licence", pa.string(), nullable=False),
+        pa.field("declared_language", pa.string(), nullable=False),
+        pa.field("extractor", pa.string(), nullable=False),
         pa.field("text", pa.large_string(), nullable=False),
     ]
 )
 """What Extract writes. `offset`: byte offset of the archive record in its file as stored (compressed bytes for a
-compressed archive), or the row number in a table. `url`, `title`, `date` (ISO 8601) and `licence` are "" if unknown."""
+compressed archive), or the row number in a table. Other columns are "" if unknown. `date` (ISO 8601): when the record
+was made, of a page when it was crawled. `canonical_url`, `published` (YYYY-MM-DD) and `declared_language` are what the
+page says of itself; `extractor`: what made the text of a page."""
 
 FATE = pa.schema(
     [
@@ -51,9 +57,13 @@ DOCUMENT = pa.schema(
         pa.field("id", ID_TYPE, nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("url", pa.string(), nullable=False),
+        pa.field("canonical_url", pa.string(), nullable=False),
         pa.field("title", pa.string(), nullable=False),
         pa.field("date", pa.string(), nullable=False),
+        pa.field("published", pa.string(), nullable=False),
         pa.field("licence", pa.string(), nullable=False),
+        pa.field("declared_language", pa.string(), nullable=False),
+        pa.field("extractor", pa.string(), nullable=False),
         pa.field("language", pa.string(), nullable=False),
         pa.field("cluster", ID_TYPE, nullable=False),
         pa.field("hash", pa.binary(16), nullable=False),

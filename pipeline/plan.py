@@ -53,9 +53,19 @@ STAGES: Mapping[str, StageSpec] = {
     for spec in (
         StageSpec(
             "extract",
-            1,
-            ("pipeline.sources.read", "pipeline.extract.worker", "pipeline.extract.textform", "pipeline.steps.url"),
-            ("fastwarc", "resiliparse", "trafilatura", "justext", "lxml", "pyarrow"),
+            2,
+            (
+                "pipeline.sources.read",
+                "pipeline.extract.child",
+                "pipeline.extract.worker",
+                "pipeline.extract.textform",
+                "pipeline.steps.limits",
+                "pipeline.steps.predictor",
+                "pipeline.steps.url",
+                "pipeline.text.markup",
+                "pipeline.text.scan",
+            ),
+            ("fastwarc", "resiliparse", "trafilatura", "justext", "lxml", "fasttext-numpy2-wheel", "numpy", "pyarrow"),
         ),
         StageSpec(
             "measure",
@@ -168,6 +178,11 @@ def models_of(recipe: Recipe) -> dict[str, dict[str, str]]:
     return found
 
 
+def _hashes(models: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Name of a pinned model, or field of the recipe -> sha256."""
+    return {m["path"] if m["path"] in PINNED else field: m["sha256"] for field, m in models.items()}
+
+
 def _part(
     stage: str,
     label: str,
@@ -204,19 +219,23 @@ def _label(slices: tuple[Slice, ...]) -> str:
     return f"{first.source}:{first.path}..{last.path} ({len(slices)} files)"
 
 
-def _extract_parts(recipe: Recipe) -> list[Part]:
+def _extract_parts(recipe: Recipe, models: Mapping[str, Mapping[str, str]]) -> list[Part]:
     parts = []
+    looked = {LANGUAGE_MODEL: models[LANGUAGE_MODEL]} if recipe.extract.looks else {}
     for name, source in recipe.sources.items():
         fields = {
             "source": source.model_dump(mode="json", exclude=_LISTING_FIELDS),
             "url": recipe.url.model_dump(mode="json"),
             "extract": recipe.extract.model_dump(mode="json"),
         }
+        if looked:
+            fields["language"] = {"max_chars": recipe.language.max_chars}
         for slices in cut(list_files(name, source), source.part_mb):
             # Not `asdict`, which copies deeply: a source may have many thousand files.
             pieces = [{f.name: getattr(s, f.name) for f in dataclass_fields(s)} for s in slices]
             inputs = [{k: v for k, v in piece.items() if k != "url"} for piece in pieces]
-            parts.append(_part("extract", _label(slices), fields, inputs, {"slices": pieces}))
+            work = {"slices": pieces, "models": looked}
+            parts.append(_part("extract", _label(slices), fields, inputs, work, models=_hashes(looked)))
     return parts
 
 
@@ -267,9 +286,8 @@ def make_plan(recipe: Recipe) -> Plan:
     signature = {k: dump["dedup"][k] for k in ("ngram_words", "bands", "rows", "seed", "near")}
     sources = list(recipe.sources)
 
-    extract = _extract_parts(recipe)
     models = models_of(recipe)
-    hashes = {m["path"] if m["path"] in PINNED else field: m["sha256"] for field, m in models.items()}
+    extract, hashes = _extract_parts(recipe, models), _hashes(models)
     measure_fields = {
         "language": {"max_chars": recipe.language.max_chars},
         QUALITY_MODELS: {name: {k: m[k] for k in ("label", "max_chars")} for name, m in dump[QUALITY_MODELS].items()},

@@ -13,11 +13,11 @@ from pydantic import Field
 from pipeline.config import Finding, Options, load, locate
 from pipeline.config_words import did_you_mean, one_of
 from pipeline.dedup.options import DedupOptions
-from pipeline.extract.options import ExtractOptions
-from pipeline.measures import MEASURES, QUALITY_NAME, QUALITY_PREFIX
+from pipeline.extract.options import ExtractOptions, Look
+from pipeline.measures import KEPT_PREFIX, MEASURES, QUALITY_NAME, QUALITY_PREFIX
 from pipeline.mixture import MixtureOptions
 from pipeline.packing.options import PackingOptions
-from pipeline.sources.options import Source
+from pipeline.sources.options import CommonCrawlSource, Source, WarcSource
 from pipeline.steps.language_codes import LID_176
 from pipeline.steps.model_files import PINNED
 from pipeline.steps.options import (
@@ -160,6 +160,7 @@ def check(recipe: Recipe) -> Iterator[Finding]:
         if isinstance(step, PresetStep):
             yield from _check_overrides(recipe, step, at)
     yield from _check_names(recipe)
+    yield from _check_looks(recipe)
     for name in recipe.mixture.weights:
         yield from _known(name, recipe.sources, "source", ("mixture", "weights", name))
 
@@ -207,6 +208,44 @@ def _check_names(recipe: Recipe) -> Iterator[Finding]:
         for earlier, names in twice.items():
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             yield at, f"steps.{earlier} has a limit called {names[0]}{more}, too, for the same documents; rename one"
+
+
+def _check_looks(recipe: Recipe) -> Iterator[Finding]:
+    """A look drops pages of every source that has pages, so in each a Limit at least as strict has to follow."""
+    pages = [name for name, source in recipe.sources.items() if isinstance(source, CommonCrawlSource | WarcSource)]
+    limits = [limit for step in recipe.steps for limit in _limits(step)]
+    for i, look in enumerate(recipe.extract.looks):
+        for j, code in enumerate(look.one_of or () if recipe.language.model in PINNED else ()):
+            yield from _known(code, LID_176, "language code", ("extract", "looks", i, "one_of", j))
+        for name in pages:
+            same = [limit for limit in limits if _is_held_to(limit, look, name)]
+            if any(_is_as_strict(limit, look) for limit in same):
+                continue
+            what = ", ".join(f"{limit.name} ({_bounds(limit)})" for limit in same) or "none"
+            yield (
+                ("extract", "looks", i),
+                f"the look at {look.measure} ({_bounds(look)}) drops pages of {name} that the Limits on it would keep: "
+                f"{what}; loosen the look, or give {name} a Limit on {look.measure} that is at least as strict",
+            )
+
+
+def _is_held_to(limit: Limit, look: Look, source: str) -> bool:
+    """Whether a Limit bounds the look's measure for all documents of a source, in the whole text or its kept lines."""
+    measures = (look.measure, KEPT_PREFIX + look.measure) if look.max is None else (look.measure,)
+    is_here = not limit.where.source or source in limit.where.source
+    return limit.measure in measures and is_here and not limit.where.language
+
+
+def _is_as_strict(limit: Limit, look: Look) -> bool:
+    if look.one_of is not None:
+        return limit.one_of is not None and set(limit.one_of) <= set(look.one_of)
+    is_above = look.min is None or (limit.min is not None and limit.min >= look.min)
+    return is_above and (look.max is None or (limit.max is not None and limit.max <= look.max))
+
+
+def _bounds(bounds: Limit | Look) -> str:
+    named = {"min": bounds.min, "max": bounds.max, "one_of": bounds.one_of and list(bounds.one_of)}
+    return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
 
 
 def _limits(step: Step) -> tuple[Limit, ...]:

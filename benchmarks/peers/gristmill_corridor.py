@@ -6,13 +6,13 @@ JSONL file with ["path:offset", reason, extracted text] of each record, reason "
 """
 
 import json
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline import stages
 from pipeline.files import PartStore
 from pipeline.plan import Plan, make_plan
 from pipeline.recipe import Recipe
@@ -21,9 +21,9 @@ from pipeline.run.task import run_part
 STAGES = ("extract", "measure", "judge")
 
 
-def cpu_s() -> float:
-    """Processor seconds of this process and of its children that have ended."""
-    return sum(os.times()[:4])
+def cpu_s(recipe: Recipe) -> float:
+    """Processor seconds of this process and of the extraction's children."""
+    return time.process_time() + sum(stages._extractor(recipe.extract.model_dump_json()).cpu_s.values())
 
 
 def rows(plan: Plan, store: PartStore) -> Iterator[tuple[str, str, str]]:
@@ -45,10 +45,10 @@ def main() -> None:
             recipe, store, took = Recipe.model_validate_json(line), PartStore(f"{folder}/{number}"), {}
             plan, begun_s = make_plan(recipe), time.monotonic()
             for stage in STAGES:
-                begun_cpu_s = cpu_s()
+                begun_cpu_s = cpu_s(recipe)
                 for part in plan.stages[stage]:
                     run_part(recipe, part, store)
-                took[stage] = cpu_s() - begun_cpu_s
+                took[stage] = cpu_s(recipe) - begun_cpu_s
             answer = {"cpu_s": sum(took.values()), "wall_s": time.monotonic() - begun_s, "stages": took}
             with Path(folder, f"{number}.jsonl").open("w", encoding="utf-8") as file:
                 file.writelines(f"{json.dumps(row)}\n" for row in rows(plan, store))

@@ -4,17 +4,20 @@ import socket
 import struct
 import time
 
-_LENGTHS = struct.Struct("<5I")
+_N_FIELDS = struct.Struct("<I")
+MAX_FIELDS = 16
 MAX_MESSAGE_BYTES = 1 << 30
 
-Fields = tuple[str, str, str, str, str]
-"""A request is (url, page, "", "", ""), a reply (fate, detail, title, text, "last" if the child ends after it)."""
+Fields = tuple[str, ...]
+"""A request is (what is wanted, processor seconds, url, page), a reply (fate, detail, text, "last" if the child ends
+after it, "slow" if it took long, processor seconds since the last reply, and the fields of PageFacts)."""
 
 
 def send(connection: socket.socket, fields: Fields) -> None:
     """Send one message. Raises OSError if the other side is gone, TimeoutError if it does not read."""
     encoded = [field.encode("utf-8", "replace") for field in fields]
-    connection.sendall(b"".join([_LENGTHS.pack(*map(len, encoded)), *encoded]))
+    header = struct.pack(f"<{len(encoded) + 1}I", len(encoded), *map(len, encoded))
+    connection.sendall(b"".join([header, *encoded]))
 
 
 def receive(connection: socket.socket, deadline: float = float("inf")) -> Fields:
@@ -24,7 +27,10 @@ def receive(connection: socket.socket, deadline: float = float("inf")) -> Fields
         EOFError: if the other side is gone, or sent what is no message.
         TimeoutError: if the message is not complete by the deadline.
     """
-    lengths = _LENGTHS.unpack(_exactly(connection, _LENGTHS.size, deadline))
+    (n,) = _N_FIELDS.unpack(_exactly(connection, _N_FIELDS.size, deadline))
+    if n > MAX_FIELDS:
+        raise EOFError("not a message")
+    lengths = struct.unpack(f"<{n}I", _exactly(connection, 4 * n, deadline))
     if sum(lengths) > MAX_MESSAGE_BYTES:
         raise EOFError("not a message")
     raw = _exactly(connection, sum(lengths), deadline)
@@ -32,7 +38,7 @@ def receive(connection: socket.socket, deadline: float = float("inf")) -> Fields
     for length in lengths:
         fields.append(raw[start : start + length].decode("utf-8", "replace"))
         start += length
-    return (fields[0], fields[1], fields[2], fields[3], fields[4])
+    return tuple(fields)
 
 
 def _exactly(connection: socket.socket, n: int, deadline: float) -> bytes:

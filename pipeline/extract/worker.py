@@ -19,12 +19,18 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.extract.options import ExtractOptions
+from pipeline.extract.page_facts import PageFacts
+from pipeline.extract.verdicts import Verdict, Verdicts
 from pipeline.extract.wire import receive, send
 
 START_LIMIT_S = 120.0
 MAX_STARTS = 3
 MAX_PAGES = 5_000
 """Pages that one child extracts: its libraries keep caches that grow."""
+PATIENCE = 10
+"""How many times the processor time a page gets that was slow and ended well before."""
+GIVEN_UP = ("extract_timeout", "extract_crashed", "extract_memory")
+NO_FACTS = PageFacts()
 _TIMEOUT_SIGNALS = (-signal.SIGPROF, -signal.SIGALRM)
 
 
@@ -34,13 +40,12 @@ class ExtractorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """Main text and title of a page, or its fate. `detail` holds nothing of the page."""
+    """Text and stated facts of a page, or its fate. `detail` holds nothing of the page."""
 
     text: str
-    title: str
-    date: str
-    fate: str
-    detail: str
+    fate: str = ""
+    detail: str = ""
+    facts: PageFacts = NO_FACTS
 
 
 class Extractor:
@@ -48,11 +53,14 @@ class Extractor:
 
     Fates: `extract_timeout`, `extract_memory`, `extract_crashed`, `extract_error` (detail: the exception's class),
     `page_too_large`, `no_text`. A page that took its child with it is tried once more in a fresh one, unless time was
-    the reason, so its fate does not depend on the pages before it, nor on an unlucky kill from outside.
+    the reason, so its fate does not depend on the pages before it, nor on an unlucky kill from outside. `verdicts`, if
+    set, remember the pages that were given up; `cpu_s` is what the pages cost.
     """
 
     def __init__(self, options: ExtractOptions, program: Sequence[str] = ("-m", "pipeline.extract.child")) -> None:
         """`program`: arguments for the Python interpreter that start the child."""
+        self.verdicts: Verdicts | None = None
+        self.cpu_s = {"visible": 0.0, "main": 0.0}  # processor seconds of children, by what was wanted
         self._options = options
         self._program = tuple(program)
         self._child: subprocess.Popen[bytes] | None = None
@@ -65,7 +73,7 @@ class Extractor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
+        self.stop()
 
     @property
     def pid(self) -> int | None:
@@ -73,40 +81,63 @@ class Extractor:
         return self._child.pid if self._child else None
 
     def extract(self, html: str, url: str = "") -> Extracted:
-        """The main text of a page.
+        """The main text of a page, and what it states about itself.
 
         Raises:
             ExtractorError: if the child does not start.
         """
+        return self._ask("main", html, url)
+
+    def visible(self, html: str, url: str = "") -> Extracted:
+        """All text that a page shows, by a fast parser: "" is no fate here.
+
+        Raises:
+            ExtractorError: if the child does not start.
+        """
+        return self._ask("visible", html, url)
+
+    def _ask(self, wanted: str, html: str, url: str) -> Extracted:
         if len(html) > self._options.max_page_bytes:
-            return _failed("page_too_large", f"over {self._options.max_page_bytes} bytes")
-        found = self._attempt(html, url)
+            return Extracted("", "page_too_large", f"over {self._options.max_page_bytes} bytes")
+        known = self.verdicts.of(wanted, html) if self.verdicts else None
+        if known and known.fate:
+            return Extracted("", known.fate, known.detail)
+        limit_s = self._options.timeout_s * (PATIENCE if known else 1)
+        found, is_slow = self._attempt(wanted, html, url, limit_s)
         if found.fate in ("extract_crashed", "extract_memory"):
-            found = self._attempt(html, url)
+            found, is_slow = self._attempt(wanted, html, url, limit_s)
+        if self.verdicts and (is_slow or found.fate in GIVEN_UP):
+            is_given_up = found.fate in GIVEN_UP
+            verdict = Verdict(found.fate, found.detail) if is_given_up else Verdict("", "")
+            self.verdicts.keep(wanted, html, url, verdict)
         return found
 
-    def _attempt(self, html: str, url: str) -> Extracted:
+    def _attempt(self, wanted: str, html: str, url: str, limit_s: float) -> tuple[Extracted, bool]:
+        """What became of the page, and whether it took long."""
         connection = self._connection or self._start()
         deadline = time.monotonic() + self._options.wall_timeout_s
         self._n_pages += 1
         try:
             connection.settimeout(self._options.wall_timeout_s)
-            send(connection, (url, html, "", "", ""))
-            fate, detail, title, text, last = receive(connection, deadline)
+            send(connection, (wanted, str(limit_s), url, html))
+            fate, detail, text, last, slow, cpu_s, *facts = receive(connection, deadline)
         except TimeoutError:
-            self._stop()
-            return _failed("extract_timeout", f"over {self._options.wall_timeout_s:g} s by the clock")
+            self.stop()
+            over = f"over {self._options.wall_timeout_s:g} s by the clock"
+            return Extracted("", "extract_timeout", over), False
         except (EOFError, ConnectionError):
-            code = self._stop()
+            code = self.stop()
             if code in _TIMEOUT_SIGNALS:
-                return _failed("extract_timeout", f"over {self._options.timeout_s:g} s")
-            return _failed("extract_crashed", f"signal {-code}" if code < 0 else f"exit code {code}")
+                return Extracted("", "extract_timeout", f"over {self._options.timeout_s:g} s"), False
+            what = f"signal {-code}" if code < 0 else f"exit code {code}"
+            return Extracted("", "extract_crashed", what), False
         except BaseException:
-            self._stop()
+            self.stop()
             raise
+        self.cpu_s[wanted] += float(cpu_s)
         if last or self._n_pages >= MAX_PAGES:
-            self._stop()
-        return Extracted(text, title, "", fate, detail)
+            self.stop()
+        return Extracted(text, fate, detail, PageFacts(*facts)), bool(slow)
 
     def _start(self) -> socket.socket:
         problem = ""
@@ -117,7 +148,7 @@ class Extractor:
                     receive(connection, time.monotonic() + START_LIMIT_S)
                     return connection
                 except (EOFError, TimeoutError) as error:
-                    code = self._stop()
+                    code = self.stop()
                     errors.seek(0)
                     lines = errors.read(1_000_000).decode("utf-8", "replace").strip().splitlines()
                     problem = f"{lines[-1] if lines else type(error).__name__} (exit code {code})"
@@ -143,7 +174,7 @@ class Extractor:
         self._connection, self._n_pages = ours, 0
         return ours
 
-    def _stop(self) -> int:
+    def stop(self) -> int:
         """End the child; its return code, negative if a signal ended it before this did."""
         child, connection = self._child, self._connection
         self._child = self._connection = None
@@ -156,7 +187,3 @@ class Extractor:
         except subprocess.TimeoutExpired:
             child.kill()
             return child.wait()
-
-
-def _failed(fate: str, detail: str) -> Extracted:
-    return Extracted("", "", "", fate, detail)

@@ -197,7 +197,7 @@ def _prepare(recipe: Recipe, todo: dict[str, list[Part]]) -> None:
             for asset in parts[0].ingredients["assets"]:
                 if asset in assets.ASSETS:
                     assets.fetch(asset)
-    if todo["measure"] or todo["match"] or todo["cluster"] or todo["select"]:
+    if todo["extract"] or todo["measure"] or todo["match"] or todo["cluster"] or todo["select"]:
         _compile_kernels(recipe)
 
 

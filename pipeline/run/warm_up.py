@@ -16,6 +16,7 @@ from pipeline.dedup.signatures import band_columns, signatures
 from pipeline.document import ID_TYPE
 from pipeline.text.chunks import measure_chunks
 from pipeline.text.line_rules import RULES, mark_lines
+from pipeline.text.markup import count_markup
 from pipeline.text.scan import measure_texts
 from pipeline.text.shingles import shingle_hashes
 from pipeline.text.spans import apply_spans
@@ -30,6 +31,7 @@ def warm_up(rules: Sequence[str], groups: Collection[str]) -> None:
     for rule in rules:
         spans = mark_lines(texts, rule)
     kept = apply_spans(texts, spans)
+    count_markup(texts)
     measure_texts(texts, spans, False)
     if "chunks" in groups:
         measure_chunks(kept)

@@ -45,7 +45,8 @@ class Record:
 
     `offset` is unique within the file: see `document.RAW_DOCUMENT`. `fate` is "" if the record can become a document;
     then either `html` (bytes of a page, with `charset` from the HTTP header or "") or `text` is set. `detail` explains
-    a fate in a few words and holds nothing of the page's text. `declared_language` is as stated.
+    a fate in a few words and holds nothing of the page's text. `declared_language` is as stated; `canonical_url`,
+    `published` and `extractor` are set where a page is extracted.
     """
 
     path: str
@@ -61,3 +62,6 @@ class Record:
     content_type: str = ""
     text: str | None = None
     declared_language: str = ""
+    canonical_url: str = ""
+    published: str = ""
+    extractor: str = ""

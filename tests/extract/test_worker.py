@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.extract.options import ExtractOptions
+from pipeline.extract.page_facts import PageFacts
 from pipeline.extract.worker import Extracted, Extractor, ExtractorError
 
 WORDS = "The mill at the river has been grinding grain for two hundred years, and its stones are still turning. " * 6
@@ -43,13 +44,14 @@ def extractor() -> Iterator[Extractor]:
 
 
 def test_a_page_becomes_text(extractor: Extractor) -> None:
-    assert extractor.extract(PAGE, "http://a.example/") == Extracted(WORDS.strip(), "The mill", "", "", "")
+    found = extractor.extract(PAGE, "http://a.example/")
+    assert found == Extracted(WORDS.strip(), facts=PageFacts(title="The mill"))
 
 
 def test_resiliparse_too() -> None:
     with Extractor(ExtractOptions(extractor="resiliparse")) as extractor:
         found = extractor.extract(PAGE)
-    assert (found.text.strip(), found.title, found.fate) == (WORDS.strip(), "The mill", "")
+    assert (found.text.strip(), found.facts.title, found.fate) == (WORDS.strip(), "The mill", "")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_a_hanging_page_costs_only_itself() -> None:
     with Extractor(QUICK, program("while page == 'loop': pass")) as extractor:
         assert extractor.extract("before").text == "fine"
         start = time.monotonic()
-        assert extractor.extract("loop") == Extracted("", "", "", "extract_timeout", "over 1 s")
+        assert extractor.extract("loop") == Extracted("", "extract_timeout", "over 1 s")
         assert time.monotonic() - start < 20
         assert extractor.extract("after").text == "fine"
 
@@ -97,7 +99,7 @@ def test_a_sleeping_page_is_given_up_by_the_clock() -> None:
     options = ExtractOptions(wall_timeout_s=1.5)
     with Extractor(options, program("if page == 'sleep': time.sleep(60)")) as extractor:
         assert extractor.extract("before").text == "fine"
-        assert extractor.extract("sleep") == Extracted("", "", "", "extract_timeout", "over 1.5 s by the clock")
+        assert extractor.extract("sleep") == Extracted("", "extract_timeout", "over 1.5 s by the clock")
         assert extractor.extract("after").text == "fine"
 
 
@@ -123,14 +125,14 @@ def test_a_crash_costs_only_its_page() -> None:
     if page == 'exit': os._exit(3)
     """
     with Extractor(QUICK, program(body)) as extractor:
-        assert extractor.extract("segfault") == Extracted("", "", "", "extract_crashed", "signal 11")
-        assert extractor.extract("exit") == Extracted("", "", "", "extract_crashed", "exit code 3")
+        assert extractor.extract("segfault") == Extracted("", "extract_crashed", "signal 11")
+        assert extractor.extract("exit") == Extracted("", "extract_crashed", "exit code 3")
         assert extractor.extract("after").text == "fine"
 
 
 def test_exceptions_show_their_class_only() -> None:
     with Extractor(QUICK, program("if page == 'bad': raise KeyError('secret of the page')")) as extractor:
-        assert extractor.extract("bad") == Extracted("", "", "", "extract_error", "KeyError")
+        assert extractor.extract("bad") == Extracted("", "extract_error", "KeyError")
         pid = extractor.pid
         assert extractor.extract("after").text == "fine"
         assert extractor.pid == pid
