@@ -53,8 +53,14 @@ STAGES: Mapping[str, StageSpec] = {
     for spec in (
         StageSpec(
             "extract",
-            1,
-            ("pipeline.sources.read", "pipeline.extract.worker", "pipeline.extract.textform", "pipeline.steps.url"),
+            2,
+            (
+                "pipeline.sources.read",
+                "pipeline.extract.charset",
+                "pipeline.extract.worker",
+                "pipeline.extract.textform",
+                "pipeline.steps.url",
+            ),
             ("fastwarc", "resiliparse", "trafilatura", "justext", "lxml", "pyarrow"),
         ),
         StageSpec(
