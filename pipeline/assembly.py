@@ -35,10 +35,10 @@ def joined_counts(part: Part, store: PartStore) -> tuple[manifest.Counts, dict[s
 
 
 def shortened(counts: manifest.Counts) -> manifest.Counts:
-    """`counts` with the `TOP_VALUES` most frequent domains, licences and filters' reasons of each source, and how many
-    there were."""
+    """`counts` with the `TOP_VALUES` most frequent domains, licences, kinds of fates and filters' reasons of each
+    source, and how many there were."""
     short = manifest.Counts(counts)
-    for key, also in (("domains", ()), ("filter_reasons", ()), ("licences", ("licence_bytes",))):
+    for key, also in (("domains", ()), ("fate_kinds", ()), ("filter_reasons", ()), ("licences", ("licence_bytes",))):
         for source, names in counts.get(key, {}).items():
             largest = sorted(names, key=lambda name: (-names[name], name))[:TOP_VALUES]
             short[f"distinct_{key}"] = {**short.get(f"distinct_{key}", {}), source: len(names)}

@@ -56,6 +56,7 @@ STAGES: Mapping[str, StageSpec] = {
             2,
             (
                 "pipeline.sources.read",
+                "pipeline.extract.charset",
                 "pipeline.extract.child",
                 "pipeline.extract.worker",
                 "pipeline.extract.textform",

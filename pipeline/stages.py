@@ -47,7 +47,7 @@ from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, Part, all_libraries
 from pipeline.recipe import Recipe
 from pipeline.sources.digest import slice_digest
 from pipeline.sources.read import read
-from pipeline.sources.record import Record, Slice
+from pipeline.sources.record import FATES_OF_KINDS, Record, Slice
 from pipeline.steps.limits import JUDGED, applies
 from pipeline.steps.limits import judge as judge_limits
 from pipeline.steps.options import VERDICT_PREFIX, DatatroveStep, Limit, LineStep
@@ -113,6 +113,8 @@ def extract(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
     out.counts.add("records", name, n=len(documents) + len(fates))
     out.counts.add("extracted", name, n=len(documents))
     _count_values(out, "fates", name, fate_table["fate"])
+    kinds = fate_table.filter(pc.is_in(fate_table["fate"], pa.array(FATES_OF_KINDS)))
+    _count_values(out, "fate_kinds", name, pc.binary_join_element_wise(kinds["fate"], kinds["detail"], ": "))
     out.facts["inputs"] = digests
     out.write_table("documents.parquet", document_table)
     out.write_table("fates.parquet", fate_table)

@@ -12,8 +12,8 @@ DUPLICATES = ("exact_duplicate", "near_duplicate")
 AFTER_LIMITS = ("no_text_left", *DUPLICATES)
 """Reasons that come after the Limits, in the order of their Stages."""
 
-SHOWN_REASONS = 50
-"""Reasons of datatrove's filters listed for a source."""
+SHOWN_KINDS = 50
+"""Kinds of records, and reasons of datatrove's filters, listed for a source."""
 SHOWN_BOUNDS = 3
 """Bounds of Limits of one name written out."""
 SHOWN_SOURCES = 20
@@ -148,12 +148,15 @@ def _summary(manifest: Manifest) -> str:
 def _funnel(manifest: Manifest, source: str) -> str:
     records, extracted, kept = (count(manifest, key, source) for key in ("records", "extracted", "documents"))
     fates, dropped = (of_source(manifest, key, source) for key in ("fates", "dropped"))
-    parts = [_fates_table(records, fates, extracted), _decisions_table(manifest, source, extracted, kept)]
+    decisions = _decisions_table(manifest, source, extracted, kept)
+    kinds = _by_kind(manifest, source, "fate_kinds", ("fate of a record", "its kind", "records:"))
+    parts = [_fates_table(records, fates, extracted), *filter(None, [kinds]), decisions]
     if records != sum(fates.values()) + extracted or extracted != sum(dropped.values()) + kept:
         parts.insert(0, warning("These counts do not add up: some records have no fate, or more than one."))
     if rewritten := _rewritten(manifest, source):
         parts.append(rewritten)
-    if reasons := _filter_reasons(manifest, source):
+    heads = ("step", "reason that its class gives", "documents:")
+    if reasons := _by_kind(manifest, source, "filter_reasons", heads):
         parts.append(reasons)
     return "\n\n".join(parts)
 
@@ -199,15 +202,16 @@ def _reasons(known: list[LimitRow], found: Iterable[str]) -> list[tuple[str, str
     return [(row.name, row.keeps) for row in known] + [(name, "") for name in extra] + later
 
 
-def _filter_reasons(manifest: Manifest, source: str) -> str:
-    """What datatrove's filters gave as reasons, each of them for every document that it was asked about."""
-    found = of_source(manifest, "filter_reasons", source)
+def _by_kind(manifest: Manifest, source: str, key: str, head: tuple[str, ...]) -> str:
+    """A table of counts whose names are `WHAT: KIND`: kinds of records, and what datatrove's filters gave as reasons,
+    each of them for every document that it was asked about."""
+    found = of_source(manifest, key, source)
     if not found:
         return ""
-    rows = [(*map(code, name.split(": ", 1)), number(n)) for name, n in sorted(found.items())[:SHOWN_REASONS]]
-    more = count(manifest, "distinct_filter_reasons", source) - len(rows)
+    rows = [(*map(code, name.split(": ", 1)), number(n)) for name, n in sorted(found.items())[:SHOWN_KINDS]]
+    more = count(manifest, f"distinct_{key}", source) - len(rows)
     note = f"\n\n{number(more)} more are not shown." if more > 0 else ""
-    return table(("step", "reason that its class gives", "documents:"), rows) + note
+    return table(head, rows) + note
 
 
 def _rewritten(manifest: Manifest, source: str) -> str:

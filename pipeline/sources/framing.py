@@ -17,7 +17,7 @@ SEARCH_BYTES = 1024 * 1024
 
 _HEADER = re.compile(rb"WARC/\d+\.\d+[ \t]*\r*\n(?:.*\n)*?\r*\n", re.IGNORECASE)
 _LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,18})[ \t\r]*$", re.IGNORECASE | re.MULTILINE)
-_RECORD = re.compile(rb"\n(WARC/\d\.\d)", re.IGNORECASE)
+_RECORD = re.compile(rb"[\n\0](WARC/\d\.\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _frame_at(view: View, position: int) -> Frame:
 
 
 def _broken(view: View, position: int, header: bytes, fate: str, detail: str) -> Frame:
-    start = position + max(1, len(header) - 1)
+    start = position + max(0, len(header) - 1)
     following = find_record(view, view.oldest(start))
     content = position + len(header)
     detail = detail or f"{following - content} bytes"
@@ -114,7 +114,8 @@ def _broken(view: View, position: int, header: bytes, fate: str, detail: str) ->
 
 
 def find_record(view: View, position: int) -> int:
-    """The position of the next `WARC/n.n` that starts a line, searched from `position`, or the end of the stream."""
+    """The position of the next `WARC/n.n` that starts a line, or follows a NUL (padding of a disk), searched from
+    `position`; the end of the stream if there is none."""
     while True:
         block = view.at(position, SEARCH_BYTES)
         found = _RECORD.search(block)

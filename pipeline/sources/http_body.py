@@ -1,19 +1,22 @@
 """The body of an HTTP message as a browser would see it: chunks joined, content decoded, within bounds.
 
 fastwarc's own decoding (`auto_decode`) inflates the whole body before it returns, so that 2 MB of gzip can take 2 GB;
-its stream readers, used here for brotli and zstd, stop where they are told to.
+its stream readers, which brotli and zstd are left to, stop where they are told to.
 """
 
 import io
 import re
 import zlib
 
-from fastwarc.stream_io import BrotliReader, ZstdReader
+from fastwarc.stream_io import BrotliReader
+
+from pipeline.sources.inflate import ZstdFrame
 
 _CHUNK = re.compile(rb"\s*([0-9a-fA-F]{1,8})[^\r\n]{0,1024}\r?\n")
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _NAMES = {"x-gzip": "gzip", "identity": "", "none": "", "utf-8": "", "": ""}
 MAX_CODINGS = 3
+STEP_BYTES = 64 * 1024
 
 
 class BodyError(Exception):
@@ -53,9 +56,32 @@ def _decode(body: bytes, coding: str, max_bytes: int) -> bytes:
     if coding in ("gzip", "deflate"):
         return _inflate(body, coding, max_bytes)
     if coding in ("br", "zstd"):
-        reader = BrotliReader if coding == "br" else ZstdReader
-        return bytes(reader(io.BytesIO(body)).read(max_bytes + 1)) if body else b""
+        return (_unbrotli if coding == "br" else _unzstd)(body, max_bytes)
     raise BodyError("unknown coding")
+
+
+def _unbrotli(body: bytes, max_bytes: int) -> bytes:
+    stored, out = io.BytesIO(body), bytearray()
+    reader = BrotliReader(stored)
+    try:
+        while body and len(out) <= max_bytes and (step := reader.read(min(STEP_BYTES, max_bytes + 1 - len(out)))):
+            out += step
+    except OSError:
+        if not out or stored.tell() < len(body):
+            raise  # else the body was cut short, or something stands behind it
+    return bytes(out)
+
+
+def _unzstd(body: bytes, max_bytes: int) -> bytes:
+    stored, out, start = io.BytesIO(body), bytearray(), 0
+    while start < len(body) and len(out) <= max_bytes:
+        frame, before = ZstdFrame(stored, start), len(out)
+        while len(out) <= max_bytes and (step := frame.more(min(STEP_BYTES, max_bytes + 1 - len(out)))):
+            out += step
+        if frame.fault and (not out or (len(out) > before and frame.stored_end < len(body))):
+            raise ValueError(frame.fault)  # else the body was cut short, or something stands behind it
+        start = len(body) if frame.fault else frame.stored_end
+    return bytes(out)
 
 
 def _inflate(body: bytes, coding: str, max_bytes: int) -> bytes:

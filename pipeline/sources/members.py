@@ -175,7 +175,8 @@ class GroupView:
                 del self._held[:surplus]
                 self._dropped += surplus
         at = position - self._dropped
-        return bytes(self._held[at : at + n])
+        with memoryview(self._held) as held:
+            return bytes(held[at : at + n])
 
     def oldest(self, position: int) -> int:
         """See `View`."""

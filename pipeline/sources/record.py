@@ -22,6 +22,10 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+FATES_OF_KINDS = ("not_a_response", "not_http", "http_status", "not_html", "bad_body", "bad_record")
+"""Fates whose detail says of what kind the record is, by which they are counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """Bytes [start, end) of one input file, as stored; a record belongs to the slice that holds its first byte.

@@ -189,8 +189,8 @@ def _read_http(record: Record, content: bytes, max_page_bytes: int) -> tuple[str
         return ("not_html", mime[:80]) if mime in DOUBTED_TYPES else ("bad_body", str(error)[:40])
     if not body.strip():
         return "empty_body", ""
-    no_sniff = (headers.get("X-Content-Type-Options") or "").strip().lower() == "nosniff"
-    kind = other_kind(body, mime, no_sniff)
+    is_sure = mime in DOUBTED_TYPES and (headers.get("X-Content-Type-Options") or "").strip().lower() == "nosniff"
+    kind = other_kind(body, mime, is_sure)
     if kind:
         return "not_html", kind[:80]
     if len(body) > max_page_bytes:

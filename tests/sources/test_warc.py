@@ -1,7 +1,9 @@
 import gzip
+import random
 import resource
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,13 +136,18 @@ def test_bodies_are_decoded(tmp_path: Path, body: bytes, headers: dict[str, str]
     assert (record.fate, record.html) == ("", PAGE)
 
 
-def test_a_truncated_body_gives_what_it_holds(tmp_path: Path) -> None:
-    words = b"<p>" + b" ".join(b"word%d" % i for i in range(5000))
-    body = gzip.compress(words)
-    (record,) = read_bytes(tmp_path, by_record([warc_record(http(body[: len(body) // 2], Content_Encoding="gzip"))]))
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("br", brotli), ("zstd", zstd_frame)])
+def test_a_truncated_body_gives_what_it_holds(tmp_path: Path, coding: str, pack: Callable[[bytes], bytes]) -> None:
+    source = random.Random(1)
+    words = b"<p>" + b" ".join(b"word%d" % source.randrange(10**9) for _ in range(60_000))
+    body = pack(words)
+    (record,) = read_bytes(tmp_path, by_record([warc_record(http(body[: len(body) // 2], Content_Encoding=coding))]))
     assert record.html is not None
     assert 1000 < len(record.html) < len(words)
     assert words.startswith(record.html)
+    assert (
+        read_bytes(tmp_path, by_record([warc_record(http(body + b"junk", Content_Encoding=coding))]))[0].html == words
+    )
 
 
 def test_a_body_that_bursts_stays_within_bounds(tmp_path: Path) -> None:
