@@ -45,11 +45,18 @@ MODES: Mapping[str, Mapping[str, Any]] = {
     "trafilatura, precision": {"favor": "precision"},
     "trafilatura, balanced": {"favor": "balanced"},
     "trafilatura, recall": {"favor": "recall"},
+    **({"trafilatura, fast": {"fast": True}} if "fast" in ExtractOptions.model_fields else {}),
     "resiliparse": {"extractor": "resiliparse"},
 }
 PRIME = next(iter(MODES))
-SIDES: Mapping[str, Mapping[str, Any]] = {"trafilatura": {}, "resiliparse": {"extractor": "resiliparse"}}
-"""What is measured from archive to Judge: name -> fields of `extract`."""
+HAS_LOOKS = "looks" in ExtractOptions.model_fields
+LOOKS = ({"measure": "language", "one_of": ["en"]}, {"measure": "language_score", "min": 0.4})
+"""Looser than the preset's Limits, which ask for English and .65 of the main text."""
+SIDES: Mapping[str, Mapping[str, Any]] = {
+    "trafilatura": {"looks": LOOKS} if HAS_LOOKS else {},
+    "resiliparse": {"extractor": "resiliparse"},
+}
+"""What is measured from archive to Judge: name -> fields of `extract`. resiliparse is as fast as a look."""
 
 Claims = dict[str, dict[str, object]]
 Rows = dict[str, tuple[str, str]]
@@ -72,7 +79,7 @@ def recipe(archives: Path, extract: Mapping[str, Any]) -> dict[str, Any]:
 
 def without_looks() -> dict[str, Any] | None:
     """Fields of `extract` that send every page to the extractor; None as long as there are no looks."""
-    return {"looks": "off"} if "looks" in ExtractOptions.model_fields else None
+    return {"looks": "off"} if HAS_LOOKS else None
 
 
 def race(folder: Path, ids: Mapping[str, str], rounds: int) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Rows]]:
