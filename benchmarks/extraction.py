@@ -20,7 +20,7 @@ from typing import Any
 
 from archives import copied, drawn, pages
 from common import Peer, arguments, finish, peer_python, show
-from gold import COLLECTIONS, HUMAN, Page, compare, gold_pages
+from gold import HUMAN, Page, compare, gold_pages
 from peers.datatrove_reasons import REASONS
 
 from pipeline.assets import fetch
@@ -45,11 +45,18 @@ MODES: Mapping[str, Mapping[str, Any]] = {
     "trafilatura, precision": {"favor": "precision"},
     "trafilatura, balanced": {"favor": "balanced"},
     "trafilatura, recall": {"favor": "recall"},
+    **({"trafilatura, fast": {"fast": True}} if "fast" in ExtractOptions.model_fields else {}),
     "resiliparse": {"extractor": "resiliparse"},
 }
 PRIME = next(iter(MODES))
-SIDES: Mapping[str, Mapping[str, Any]] = {"trafilatura": {}, "resiliparse": {"extractor": "resiliparse"}}
-"""What is measured from archive to Judge: name -> fields of `extract`."""
+HAS_LOOKS = "looks" in ExtractOptions.model_fields
+LOOKS = ({"measure": "language", "one_of": ["en"]}, {"measure": "language_score", "min": 0.4})
+"""Looser than the preset's Limits, which ask for English and .65 of the main text."""
+SIDES: Mapping[str, Mapping[str, Any]] = {
+    "trafilatura": {"looks": LOOKS} if HAS_LOOKS else {},
+    "resiliparse": {"extractor": "resiliparse"},
+}
+"""What is measured from archive to Judge: name -> fields of `extract`. resiliparse is as fast as a look."""
 
 Claims = dict[str, dict[str, object]]
 Rows = dict[str, tuple[str, str]]
@@ -72,7 +79,7 @@ def recipe(archives: Path, extract: Mapping[str, Any]) -> dict[str, Any]:
 
 def without_looks() -> dict[str, Any] | None:
     """Fields of `extract` that send every page to the extractor; None as long as there are no looks."""
-    return {"looks": "off"} if "looks" in ExtractOptions.model_fields else None
+    return {"looks": "off"} if HAS_LOOKS else None
 
 
 def race(folder: Path, ids: Mapping[str, str], rounds: int) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Rows]]:
@@ -149,15 +156,26 @@ def survivors(found: Mapping[str, Rows]) -> tuple[Claims, list[dict[str, Any]]]:
     ours, theirs = kept(found["trafilatura"]), kept(found["datatrove"])
     common = len(ours & theirs) / max(1, len(ours | theirs))
     claims: Claims = {"survivors_in_common": {"value": round(common, 4), "goal": 0.98, "unit": "share"}}
-    if "looks off" in found:
-        all_ = kept(found["looks off"])
-        lost = len(all_ - ours) / max(1, len(all_))
-        claims["lost_by_cheap_looks"] = {"value": round(lost, 5), "goal": 0.005, "unit": "share, at most"}
     different = differences(found["trafilatura"], found["datatrove"])
-    counted = Counter((d["ours"] or "kept", d["datatrove"] or "kept", d["same_text"]) for d in different)
+    kinds = Counter((d["ours"] or "kept", d["datatrove"] or "kept", d["same_text"]) for d in different)
     title = f"Survivors: {len(ours):,} ours, {len(theirs):,} of datatrove, {len(ours & theirs):,} of both; the others"
-    show(title, ("ours", "datatrove", "same text", "pages"), [(*which, n) for which, n in counted.most_common()])
+    show(title, ("ours", "datatrove", "same text", "pages"), [(*which, n) for which, n in kinds.most_common()])
     return claims, different
+
+
+def looks(found: Mapping[str, Rows]) -> Claims:
+    """The claim on what the looks lose, with what each of them drops; none as long as there are no looks."""
+    if "looks off" not in found:
+        return {}
+    with_looks, without = found["trafilatura"], found["looks off"]
+    lost = kept(without) - kept(with_looks)
+    changed = [key for key, (reason, _) in with_looks.items() if reason != without[key][0]]
+    dropped = Counter(with_looks[key][0] for key in changed)
+    lost_by = Counter(with_looks[key][0] for key in lost)
+    table = [(reason, n, lost_by[reason]) for reason, n in dropped.most_common()]
+    show("What the looks drop", ("reason", "pages", "kept without looks"), table)
+    value = round(len(lost) / max(1, len(kept(without))), 5)
+    return {"lost_by_cheap_looks": {"value": value, "goal": 0.005, "unit": "share, at most"}}
 
 
 # -- Quality against gold, and the guard -------------------------------------------------------------------------------
@@ -186,12 +204,16 @@ def quality(gold: Sequence[Page], html: Mapping[tuple[str, str], str]) -> tuple[
         ("segments", 0, "Must-have segments found"),
         ("segments", 1, "Must-not-have segments absent"),
     ):
-        there = [name for name in COLLECTIONS if measure in next(iter(figures.values())).get(name, {})]
         table = [
-            (name, *("{:.3f} [{:.3f}, {:.3f}]".format(*found[place][measure][number]) for place in there))
-            for name, found in figures.items()
+            (
+                name,
+                of_prime["pages"],
+                *("{:.3f} [{:.3f}, {:.3f}]".format(*f[name][measure][number]) for f in figures.values()),
+            )
+            for name, of_prime in figures[PRIME].items()
+            if measure in of_prime
         ]
-        show(title, ("extractor", *(f"{name} ({figures[PRIME][name]['pages']})" for name in there)), table)
+        show(title, ("collection", "pages", *figures), table)
     claims: Claims = {}
     for claim, name in (("f1_vs_gold", PRIME), ("f1_vs_gold_datatrove", list(figures)[-1])):
         value, low, high = figures[name][HUMAN]["words"][2]
@@ -229,7 +251,7 @@ def main() -> None:
     answers, found = race(folder, ids, 1 if options.quick else ROUNDS)
     claims = speed(answers)
     about, different = survivors(found)
-    claims |= about
+    claims |= about | looks(found)
     full: dict[str, Any] = {"answers": answers, "differences": different, "records": len(ids)}
     claims |= guard_overhead(drawn(folder, QUICK_PAGES if options.quick else GUARD_PAGES), GUARD_ROUNDS)
     gold = gold_pages(options.paths[0].parent / "gold", QUICK_PAGES if options.quick else None)

@@ -87,29 +87,34 @@ def segments(found: str, page: Page) -> tuple[float, float, float, float]:
     return len(page.wanted), have, len(page.unwanted), absent
 
 
-def f1(rows: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
-    """Means of precision and recall over pages [n, 2], and F1 of the means."""
-    precision, recall = (float(np.nanmean(rows[:, k])) if np.isfinite(rows[:, k]).any() else 0.0 for k in (0, 1))
-    return precision, recall, 2 * precision * recall / max(1e-12, precision + recall)
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def shares(rows: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float]:
+def f1(rows: Floats) -> Floats:
+    """Means of precision and recall over pages [..., n, 2], and F1 of the means [..., 3]; 0 where there is no text."""
+    there = np.isfinite(rows)
+    mean = np.where(there, rows, 0).sum(axis=-2) / np.maximum(1, there.sum(axis=-2))
+    both = 2 * mean.prod(axis=-1) / np.maximum(1e-12, mean.sum(axis=-1))
+    return np.concatenate((mean, both[..., None]), axis=-1)
+
+
+def shares(rows: Floats) -> Floats:
     """Share of must-have segments found, of must-not-have ones absent; F1 as in trafilatura's `tests/evaluate.py`."""
-    wanted, have, unwanted, absent = rows.sum(axis=0)
+    wanted, have, unwanted, absent = np.moveaxis(rows.sum(axis=-2), -1, 0)
     found = have + unwanted - absent
-    return have / wanted, absent / unwanted, 2 * have / max(1.0, found + wanted)
+    return np.stack(
+        (have / np.maximum(1, wanted), absent / np.maximum(1, unwanted), 2 * have / np.maximum(1, found + wanted)),
+        axis=-1,
+    )
 
 
-Score = Callable[[np.ndarray[Any, np.dtype[np.float64]]], tuple[float, float, float]]
-
-
-def with_interval(rows: Sequence[Sequence[float]], score: Score) -> list[tuple[float, float, float]]:
+def with_interval(rows: Sequence[Sequence[float]], score: Callable[[Floats], Floats]) -> list[list[float]]:
     """Each number of `score`: its value, and the bounds of its interval."""
     values = np.array(rows, np.float64)
     draws = np.random.default_rng(SEED).integers(0, len(values), (DRAWS, len(values)))
-    drawn = np.array([score(values[chosen]) for chosen in draws])
-    low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
-    return [(v, float(a), float(b)) for v, a, b in zip(score(values), low, high, strict=True)]
+    bounds = np.percentile(score(values[draws]), (2.5, 97.5), axis=0)
+    found: list[list[float]] = np.stack((score(values), *bounds), axis=1).tolist()
+    return found
 
 
 def compare(pages: Sequence[Page], texts: Iterable[str]) -> dict[str, dict[str, Any]]:
