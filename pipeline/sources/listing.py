@@ -27,7 +27,7 @@ TABLE_SUFFIXES = (
     ".md",
     ".markdown",
 )
-SPLITTABLE_SUFFIXES = (".warc", ".warc.gz", ".jsonl", ".ndjson", ".parquet")
+SPLITTABLE_SUFFIXES = (".warc", ".warc.gz", ".warc.wet.gz", ".jsonl", ".ndjson", ".parquet")
 """Files whose readers find the first record at or after any byte."""
 MEGABYTE = 1_000_000
 

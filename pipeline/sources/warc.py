@@ -13,6 +13,7 @@ from pipeline.sources.framing import MAX_HEADER_BYTES, FileView, Frame, View, fr
 from pipeline.sources.http_body import BodyError, decode_body
 from pipeline.sources.members import GZIP_MAGIC, find_member, first_position, is_member, member_frames
 from pipeline.sources.record import Record, Slice, SourceError
+from pipeline.sources.remote import is_remote, open_remote
 
 MAX_PAGE_BYTES = 32 * 1024 * 1024
 """Decoded bytes of a page that a reader holds at the most; a recipe's `max_page_bytes` is usually far lower."""
@@ -65,7 +66,7 @@ def open_slice(slice_: Slice) -> Iterator[BinaryIO]:
         SourceError: if it cannot be opened or read, or its size is not the listed one.
     """
     try:
-        with _open(slice_.url) as file:
+        with open_remote(slice_) if is_remote(slice_.url) else _open(slice_.url) as file:
             size = file.seek(0, 2)
             if size != slice_.size:
                 raise SourceError(
@@ -78,12 +79,7 @@ def open_slice(slice_: Slice) -> Iterator[BinaryIO]:
 
 
 def _open(url: str) -> BinaryIO:
-    if "://" not in url:
-        return Path(url).open("rb", buffering=FILE_BUFFER_BYTES)
-    import fsspec
-
-    file: BinaryIO = fsspec.open(url, "rb").open()
-    return file
+    return Path(url).open("rb", buffering=FILE_BUFFER_BYTES)
 
 
 def _offsets(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]:

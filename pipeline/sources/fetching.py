@@ -1,0 +1,320 @@
+"""Requests to remote stores: paced, checked, and sent again after a failure that may pass.
+
+fsspec brings the protocols. What it leaves open is here: answers are compared with what was asked for, what arrived of
+a cut one is kept, and failures are sorted into those that pass and those that stay.
+"""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import fsspec
+
+from pipeline.sources.record import SourceError, reason
+
+MAX_WAIT_S = 600.0
+"""Seconds that are lost on failed requests and on waiting for one open file, at the most. A choice: a server
+that is away for longer is for another run."""
+LISTING_WAIT_S = 15.0
+"""The same for what a plan asks, where a person waits for the answer."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
+"""The wait after the n-th failure in a row is drawn from [0, FIRST_WAIT_S * 2^n], at most LONGEST_WAIT_S: exponential
+backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015)."""
+STALL_S = 60.0
+"""Without a byte for so long, a connection is taken for dead."""
+REQUEST_S = 180.0
+"""An answer that takes longer is cut; what has arrived is kept. 8 MiB in that time are 47 kB a second."""
+MAX_BAD_ANSWERS = 4
+"""In a row, until it is taken for the server's way: one that knows no ranges will not learn."""
+REQUESTS_PER_S = 20.0
+"""Where the recipe sets no bound."""
+PASSING = frozenset({403, 408, 425, 429})
+"""HTTP statuses that are tried again, beside all from 500 on (S3 says SlowDown as 503). Common Crawl answers 403 to
+clients that ask too often (https://commoncrawl.org/blog/oct-nov-2023-performance-issues)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What time is made of; tests bring their own. `draw` gives a number from [0, 1)."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    draw: Callable[[], float] = random.random
+
+
+CLOCK = Clock()
+T = TypeVar("T")
+
+
+class RequestError(Exception):
+    """A request that failed.
+
+    `kind` names the failure without any detail: http_403, not_found, no_connection, timeout, cut, bad_answer. `passes`:
+    whether the next request may succeed. `after_s`: how long the server wants to be left alone.
+    """
+
+    def __init__(self, kind: str, words: str, *, passes: bool = True, after_s: float = 0.0) -> None:
+        super().__init__(words)
+        self.kind, self.passes, self.after_s = kind, passes, after_s
+
+
+class ChangedError(SourceError):
+    """A remote file that is no longer the one that was listed."""
+
+
+class Pace:
+    """A bound on requests a second. Threads may share one."""
+
+    def __init__(self, per_s: float, clock: Clock) -> None:
+        self.per_s, self._clock = per_s, clock
+        self._next = -float("inf")
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Sleep until the next request may be sent."""
+        with self._lock:
+            now = self._clock.now()
+            slot = max(now, self._next)
+            self._next = slot + 1 / self.per_s
+        if slot > now:
+            self._clock.sleep(slot - now)
+
+
+_paces: dict[str, Pace] = {}
+
+
+def limit_requests(url: str, per_s: float) -> None:
+    """Bound the requests that this process sends to the store of `url`, all threads together."""
+    store = _store_of(url)
+    if store not in _paces or _paces[store].per_s != per_s:
+        _paces[store] = Pace(per_s, CLOCK)
+
+
+def _store_of(url: str) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(url))
+
+
+class Patience:
+    """How often, and for how long, the requests for one file are sent again."""
+
+    def __init__(self, url: str, max_wait_s: float, clock: Clock) -> None:
+        self._pace = _paces.setdefault(_store_of(url), Pace(REQUESTS_PER_S, clock))
+        self._max_wait_s, self._clock = max_wait_s, clock
+        self._lost_s, self._failures, self._begun = 0.0, 0, 0.0
+
+    def begin(self) -> None:
+        """To be called before each request: waits for its turn."""
+        self._pace.wait()
+        self._begun = self._clock.now()
+
+    def success(self) -> None:
+        """To be called after a request that brought what was asked for."""
+        self._failures = 0
+
+    def failure(self, error: Exception, *, progress: bool = False) -> None:
+        """To be called after a request that failed: sleeps. `progress`: it brought some bytes all the same.
+
+        Raises:
+            RequestError: if the failure stays, or was waited for long enough.
+            ChangedError: `error` itself.
+        """
+        fault = fault_of(error)
+        self._failures = 0 if progress else self._failures + 1
+        longest = min(FIRST_WAIT_S * 2 ** min(self._failures, 10), LONGEST_WAIT_S)
+        wait_s = max(fault.after_s, longest * self._clock.draw())
+        self._lost_s += self._clock.now() - self._begun
+        if not fault.passes or (fault.kind == "bad_answer" and self._failures >= MAX_BAD_ANSWERS):
+            raise fault from None
+        if self._lost_s + wait_s > self._max_wait_s:
+            asked = f", which asks to wait {fault.after_s:.0f} s" if fault.after_s else ""
+            raise RequestError(
+                fault.kind, f"{fault}{asked}; given up after {self._lost_s:.0f} s", passes=False
+            ) from None
+        self._lost_s += wait_s
+        self._clock.sleep(wait_s)
+
+
+def ask(url: str, request: Callable[[], T], max_wait_s: float, clock: Clock) -> T:
+    """What `request` returns, called again after failures that pass.
+
+    Raises:
+        RequestError: if it fails for good.
+    """
+    patience = Patience(url, max_wait_s, clock)
+    while True:
+        patience.begin()
+        try:
+            return request()
+        except Exception as error:
+            patience.failure(error)
+
+
+def fault_of(error: Exception) -> RequestError:
+    """What kind of failure an exception of a store stands for.
+
+    Raises:
+        Exception: `error` itself, if it is none of a request.
+    """
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, ChangedError):
+        raise error
+    causes = [error, *filter(None, [error.__cause__])]
+    for cause in causes:
+        status, headers = _answer_of(cause)
+        if status:
+            passes = status in PASSING or status >= 500
+            words = f"the server answered {status} {getattr(cause, 'message', '')}".rstrip()
+            return RequestError(f"http_{status}", words, passes=passes, after_s=_retry_after(headers))
+    cause = causes[-1]
+    words = reason(error)
+    origin = type(cause).__module__.partition(".")[0]
+    if isinstance(cause, FileNotFoundError):
+        return RequestError("not_found", words, passes=False)
+    if isinstance(cause, PermissionError | NotImplementedError):
+        return RequestError("no_permission", words, passes=False)
+    if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
+        return RequestError("timeout", "no answer in time")
+    if type(cause).__name__ in ("ClientPayloadError", "IncompleteReadError", "ResponseStreamingError"):
+        return RequestError("cut", "the answer was cut off")
+    if origin == "botocore" and "Credentials" in type(cause).__name__:
+        return RequestError("no_credentials", words, passes=False)
+    if isinstance(cause, OSError) or origin in ("aiohttp", "botocore", "aiobotocore"):
+        return RequestError("no_connection", words, passes=not isinstance(cause, ValueError))  # a URL that is none
+    raise error
+
+
+def _answer_of(error: BaseException) -> tuple[int, Mapping[str, str]]:
+    """Status and headers of the answer that an exception of aiohttp or botocore is about; 0 if it is about none."""
+    if isinstance(status := getattr(error, "status", None), int):
+        return status, getattr(error, "headers", None) or {}
+    response = getattr(error, "response", None)
+    meta = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    return int(meta.get("HTTPStatusCode", 0)), meta.get("HTTPHeaders", {})
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds until the time that `Retry-After` states, as a number or as a date (RFC 9110, section 10.2.3)."""
+    value = headers.get("Retry-After") or headers.get("retry-after") or ""
+    if value.isdigit():
+        return float(value[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return 0.0
+
+
+class RemoteBytes:
+    """Ranges of one file of an fsspec store. `size` in bytes; `etag` "" if the store has told none yet."""
+
+    def __init__(self, url: str, size: int, etag: str) -> None:
+        self._store, self._path = fsspec.core.url_to_fs(url)
+        self._url, self._size, self._etag = url, size, etag
+        protocols = {self._store.protocol} if isinstance(self._store.protocol, str) else {*self._store.protocol}
+        self._read = self._read_any
+        if protocols & {"http", "https"}:
+            self._read = self._read_http
+        elif "s3" in protocols:
+            self._read = self._read_s3
+
+    def read(self, start: int, end: int, into: bytearray) -> None:
+        """Append bytes [start, end) to `into`; what arrives before a failure is appended too.
+
+        Raises:
+            RequestError: if the answer is not the one to the question.
+            ChangedError: if size or ETag are other than before.
+            Exception: what the store raises; see `fault_of`.
+        """
+        self._read(start, end, into)
+
+    def _read_http(self, start: int, end: int, into: bytearray) -> None:
+        fsspec.asyn.sync(self._store.loop, self._get_http, start, end, into)
+
+    async def _get_http(self, start: int, end: int, into: bytearray) -> None:
+        from aiohttp import ClientTimeout
+
+        session = await self._store.set_session()
+        settings = dict(self._store.kwargs)
+        asked = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+        settings["headers"] = {**settings.get("headers", {}), **asked}
+        settings["timeout"] = ClientTimeout(total=REQUEST_S, sock_connect=STALL_S, sock_read=STALL_S)
+        async with session.get(self._store.encode_url(self._url), **settings) as answer:
+            if answer.status == 416:  # the file has become shorter
+                self._changed(f"it has no byte {start} any more")
+            answer.raise_for_status()
+            coding = answer.headers.get("Content-Encoding", "identity")
+            if coding.lower() not in ("", "identity"):
+                raise RequestError("bad_answer", f"the server packs its answer as {coding[:20]}", passes=False)
+            whole = answer.status == 200
+            self._check(start, end, answer.headers, whole=whole)
+            left = end - start
+            async for chunk in answer.content.iter_any():
+                into += chunk[:left]
+                left -= len(chunk)
+                if left <= 0 and whole:
+                    break  # of a file that was not asked for as a whole, the rest is not read
+
+    def _read_s3(self, start: int, end: int, into: bytearray) -> None:
+        fsspec.asyn.sync(self._store.loop, self._get_s3, start, end, into)
+
+    async def _get_s3(self, start: int, end: int, into: bytearray) -> None:
+        bucket, key, version = self._store.split_path(self._path)
+        asked = {"Bucket": bucket, "Key": key, "Range": f"bytes={start}-{end - 1}"}
+        async with asyncio.timeout(REQUEST_S):
+            answer = await self._store._call_s3("get_object", **asked, **({"VersionId": version} if version else {}))
+            self._check(start, end, answer["ResponseMetadata"]["HTTPHeaders"])
+            async with answer["Body"] as body:
+                while chunk := await body.read(1 << 18):
+                    into += chunk[: end - start]
+
+    def _read_any(self, start: int, end: int, into: bytearray) -> None:
+        size = self._store.size(self._path)
+        if size != self._size:
+            self._changed(f"it has {size} bytes and had {self._size}")
+        into += self._store.cat_file(self._path, start=start, end=end)[: end - start]
+
+    def _check(self, start: int, end: int, headers: Mapping[str, str], *, whole: bool = False) -> None:
+        """Compare what the headers of an answer promise with what was asked for and with earlier answers."""
+        found = {name.lower(): value for name, value in headers.items()}
+        length = found.get("content-length", "")
+        if whole:
+            if start:
+                raise RequestError("bad_answer", "the server passes over Range and sends the whole file")
+            if length.isdigit() and int(length) != self._size:
+                self._changed(f"it has {length} bytes and had {self._size}")
+        else:
+            stated = found.get("content-range", "")
+            unit, _, rest = stated.partition(" ")
+            span, _, total = rest.partition("/")
+            first, _, last = span.partition("-")
+            if unit != "bytes" or not (first.isdigit() and last.isdigit()):
+                raise RequestError(
+                    "bad_answer", f"the server states no range that can be read (Content-Range {stated[:40]!r})"
+                )
+            if total.isdigit() and int(total) != self._size:
+                self._changed(f"it has {total} bytes and had {self._size}")
+            if int(first) != start or int(last) >= end:
+                raise RequestError(
+                    "bad_answer", f"the server was asked for bytes {start}-{end - 1} and sends {span[:40]}"
+                )
+            if length.isdigit() and int(length) != int(last) + 1 - start:
+                raise RequestError("bad_answer", f"the server states a length of {length} for bytes {span[:40]}")
+        etag = _plain(found.get("etag", ""))
+        if etag and self._etag and etag != _plain(self._etag):
+            self._changed("its ETag is another")
+        self._etag = self._etag or etag
+
+    def _changed(self, what: str) -> None:
+        raise ChangedError(f"{what} than when it was listed" if "another" in what else f"{what} when it was listed")
+
+
+def _plain(etag: str) -> str:
+    """An ETag without quotes and without the mark of a weak one, which servers put on and take off again."""
+    return etag.removeprefix("W/").strip('"')
