@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.assets import cache_folder
-from pipeline.files import Folder
 from pipeline.sources import fetching
 from pipeline.sources.fetching import RequestError, ask, limit_requests
 from pipeline.sources.listing import local_slice, remote_slice
@@ -198,22 +198,25 @@ class _Cache:
 
     def __init__(self, mirror: str) -> None:
         digest = hashlib.sha256(mirror.encode()).hexdigest()[:16]
-        self._folder, self._name = cache_folder() / "listings", f"{digest}.json"
+        self._path = cache_folder() / "listings" / f"{digest}.json"
 
     def load(self) -> Known:
         try:
-            value = json.loads((self._folder / self._name).read_bytes())
+            value = json.loads(self._path.read_bytes())
             return {str(path): (int(size), str(etag)) for path, (size, etag) in value.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 
     def store(self, known: Known) -> None:
+        aside = self._path.with_name(f".aside-{os.getpid()}-{self._path.name}")
         with suppress(OSError):  # a cache that cannot be written costs time, nothing else
-            Folder(str(self._folder)).commit_bytes(self._name, json.dumps(known).encode())
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_text(json.dumps(known))
+            aside.replace(self._path)
 
     def forget(self) -> None:
         with suppress(OSError):
-            (self._folder / self._name).unlink()
+            self._path.unlink()
 
 
 def forget_listing(source: CommonCrawlSource) -> None:

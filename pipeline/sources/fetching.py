@@ -56,8 +56,9 @@ T = TypeVar("T")
 class RequestError(Exception):
     """A request that failed.
 
-    `kind` names the failure without any detail: http_403, not_found, no_connection, timeout, cut, bad_answer. `passes`:
-    whether the next request may succeed. `after_s`: how long the server wants to be left alone.
+    `kind` names the failure without any detail: http_403, not_found, connection (none, cut, too slow), bad_answer,
+    no_permission, no_credentials. `passes`: whether the next request may succeed. `after_s`: how long the server wants
+    to be left alone.
     """
 
     def __init__(self, kind: str, words: str, *, passes: bool = True, after_s: float = 0.0) -> None:
@@ -171,8 +172,9 @@ def fault_of(error: Exception) -> RequestError:
         status, headers = _answer_of(cause)
         if status:
             passes = status in PASSING or status >= 500
+            kind = "not_found" if status in (404, 410) else f"http_{status}"
             words = f"the server answered {status} {getattr(cause, 'message', '')}".rstrip()
-            return RequestError(f"http_{status}", words, passes=passes, after_s=_retry_after(headers))
+            return RequestError(kind, words, passes=passes, after_s=_retry_after(headers))
     cause = causes[-1]
     words = reason(error)
     origin = type(cause).__module__.partition(".")[0]
@@ -181,13 +183,15 @@ def fault_of(error: Exception) -> RequestError:
     if isinstance(cause, PermissionError | NotImplementedError):
         return RequestError("no_permission", words, passes=False)
     if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
-        return RequestError("timeout", "no answer in time")
+        return RequestError("connection", "no answer in time")
     if type(cause).__name__ in ("ClientPayloadError", "IncompleteReadError", "ResponseStreamingError"):
-        return RequestError("cut", "the answer was cut off")
+        return RequestError("connection", "the answer was cut off")
     if origin == "botocore" and "Credentials" in type(cause).__name__:
         return RequestError("no_credentials", words, passes=False)
     if isinstance(cause, OSError) or origin in ("aiohttp", "botocore", "aiobotocore"):
-        return RequestError("no_connection", words, passes=not isinstance(cause, ValueError))  # a URL that is none
+        # A ValueError is a URL that is none.
+        words = f"no connection to the server ({cause})"
+        return RequestError("connection", words, passes=not isinstance(cause, ValueError))
     raise error
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pipeline.sources.fetching import limit_requests
+from pipeline.sources.fetching import ChangedError, limit_requests
 from pipeline.sources.options import CommonCrawlSource, EnvironmentSource, Source, TableSource, WarcSource
 from pipeline.sources.record import Record, Slice
 from pipeline.sources.remote import is_remote
@@ -22,6 +22,7 @@ def read(source: Source, slice_: Slice, max_page_bytes: int = MAX_PAGE_BYTES) ->
         return iter([lost] if slice_.start == 0 else [])
     if isinstance(source, CommonCrawlSource) and is_remote(slice_.url):
         limit_requests(slice_.url, source.max_requests_per_s)
+        return _forgetting(source, read_warc(slice_, min(max_page_bytes, MAX_PAGE_BYTES)))
     if isinstance(source, CommonCrawlSource | WarcSource):
         return read_warc(slice_, min(max_page_bytes, MAX_PAGE_BYTES))
     if isinstance(source, TableSource):
@@ -32,3 +33,14 @@ def read(source: Source, slice_: Slice, max_page_bytes: int = MAX_PAGE_BYTES) ->
 
     assert isinstance(source, EnvironmentSource)
     return read_environment(slice_, source)
+
+
+def _forgetting(source: CommonCrawlSource, records: Iterator[Record]) -> Iterator[Record]:
+    """`records`; what is remembered of a mirror is forgotten if one of its files has changed."""
+    try:
+        yield from records
+    except ChangedError:
+        from pipeline.sources.commoncrawl import forget_listing
+
+        forget_listing(source)
+        raise

@@ -140,7 +140,7 @@ class RemoteFile(io.RawIOBase):
                 self._patience.begin()
                 self._bytes.read(start + had, end, found)
                 if len(found) < end - start:
-                    raise RequestError("cut", f"the answer ended {end - start - len(found)} bytes early")
+                    raise RequestError("connection", f"the answer ended {end - start - len(found)} bytes early")
                 self._patience.success()
             except ChangedError as error:
                 raise ChangedError(f"sources.{self._slice.source}: {self._slice.url} has changed: {error}") from None

@@ -36,6 +36,7 @@ class Faulty:
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     served: Faulty
 
     def log_message(self, *_: object) -> None:
@@ -98,12 +99,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that leaves early is no news."""
+
+
 @contextmanager
 def serving(folder: Path) -> Iterator[Faulty]:
     served = Faulty(folder)
     handler = type("OwnHandler", (Handler,), {"served": served})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
+    with Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
         thread.start()
         served.url = f"http://127.0.0.1:{server.server_address[1]}"
