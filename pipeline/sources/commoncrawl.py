@@ -18,7 +18,7 @@ from pipeline.sources import fetching
 from pipeline.sources.fetching import RequestError, ask, limit_requests
 from pipeline.sources.listing import local_slice, remote_slice
 from pipeline.sources.options import CommonCrawlSource
-from pipeline.sources.record import Slice, SourceError, UnavailableError
+from pipeline.sources.record import Slice, SourceError, UnavailableError, reason
 from pipeline.sources.remote import RemoteFile, is_remote, no_store, unavailable
 
 MAX_PATHS_BYTES = 64 * 1024 * 1024
@@ -80,18 +80,20 @@ def _list_sample(name: str, source: CommonCrawlSource) -> list[Slice]:
 def _paths(name: str, mirror: str, snapshot: str, source: CommonCrawlSource) -> list[str]:
     """The picked lines of the snapshot's list of files."""
     url = f"{mirror}/crawl-data/{snapshot}/{source.format}.paths.gz"
+    inflater = zlib.decompressobj(wbits=31)
     try:
-        inflater = zlib.decompressobj(wbits=31)
         lines = inflater.decompress(_read(name, url), MAX_PATHS_BYTES).decode("ascii").split()
     except (SourceError, OSError, zlib.error, UnicodeDecodeError) as error:
-        words = str(error).removeprefix(f"sources.{name}: {url} cannot be read: ")
+        words = reason(error) if isinstance(error, OSError) else str(error)
+        words = words.removeprefix(f"sources.{name}: {url} cannot be read: ")
         raise SourceError(
             f"sources.{name}: {url} cannot be read ({words}); check the name of the snapshot and the network, "
             "or give another `mirror`"
         ) from None
     strange = [line for line in lines if not line.startswith("crawl-data/") or ".." in line.split("/")]
-    if strange or not lines:
+    if strange or not lines or not inflater.eof:
         what = f"lists {strange[0][:100]!r}, which is not below crawl-data/" if strange else "lists no file"
+        what = what if inflater.eof else "is cut off, or very long"
         raise SourceError(f"sources.{name}: {url} {what}; give another `snapshot` or `mirror`")
     picked = list(dict.fromkeys(lines))[source.picked()]
     if not picked:

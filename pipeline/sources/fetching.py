@@ -22,7 +22,7 @@ from pipeline.sources.record import SourceError, reason
 MAX_WAIT_S = 600.0
 """Seconds that are lost on failed requests and on waiting for one open file, at the most. A choice: a server
 that is away for longer is for another run."""
-LISTING_WAIT_S = 15.0
+LISTING_WAIT_S = 10.0
 """The same for what a plan asks, where a person waits for the answer."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 """The wait after the n-th failure in a row is drawn from [0, FIRST_WAIT_S * 2^n], at most LONGEST_WAIT_S: exponential
@@ -169,11 +169,11 @@ def fault_of(error: Exception) -> RequestError:
         raise error
     causes = [error, *filter(None, [error.__cause__])]
     for cause in causes:
-        status, headers = _answer_of(cause)
+        status, message, headers = _answer_of(cause)
         if status:
             passes = status in PASSING or status >= 500
             kind = "not_found" if status in (404, 410) else f"http_{status}"
-            words = f"the server answered {status} {getattr(cause, 'message', '')}".rstrip()
+            words = f"the server answered {status} {message[:80]}".rstrip()
             return RequestError(kind, words, passes=passes, after_s=_retry_after(headers))
     cause = causes[-1]
     words = reason(error)
@@ -187,7 +187,8 @@ def fault_of(error: Exception) -> RequestError:
     if type(cause).__name__ in ("ClientPayloadError", "IncompleteReadError", "ResponseStreamingError"):
         return RequestError("connection", "the answer was cut off")
     if origin == "botocore" and "Credentials" in type(cause).__name__:
-        return RequestError("no_credentials", words, passes=False)
+        where = "no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        return RequestError("no_credentials", where, passes=False)
     if isinstance(cause, OSError) or origin in ("aiohttp", "botocore", "aiobotocore"):
         # A ValueError is a URL that is none.
         words = f"no connection to the server ({cause})"
@@ -195,13 +196,14 @@ def fault_of(error: Exception) -> RequestError:
     raise error
 
 
-def _answer_of(error: BaseException) -> tuple[int, Mapping[str, str]]:
-    """Status and headers of the answer that an exception of aiohttp or botocore is about; 0 if it is about none."""
+def _answer_of(error: BaseException) -> tuple[int, str, Mapping[str, str]]:
+    """Status, message and headers of the answer that an exception of aiohttp or botocore is about; 0 if of none."""
     if isinstance(status := getattr(error, "status", None), int):
-        return status, getattr(error, "headers", None) or {}
+        return status, str(getattr(error, "message", "")), getattr(error, "headers", None) or {}
     response = getattr(error, "response", None)
-    meta = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
-    return int(meta.get("HTTPStatusCode", 0)), meta.get("HTTPHeaders", {})
+    found = response if isinstance(response, dict) else {}
+    meta = found.get("ResponseMetadata", {})
+    return int(meta.get("HTTPStatusCode", 0)), str(found.get("Error", {}).get("Code", "")), meta.get("HTTPHeaders", {})
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -251,7 +253,7 @@ class RemoteBytes:
         settings["timeout"] = ClientTimeout(total=REQUEST_S, sock_connect=STALL_S, sock_read=STALL_S)
         async with session.get(self._store.encode_url(self._url), **settings) as answer:
             if answer.status == 416:  # the file has become shorter
-                self._changed(f"it has no byte {start} any more")
+                self._changed(f"it has no byte {start}, which it had")
             answer.raise_for_status()
             coding = answer.headers.get("Content-Encoding", "identity")
             if coding.lower() not in ("", "identity"):
@@ -312,11 +314,11 @@ class RemoteBytes:
                 raise RequestError("bad_answer", f"the server states a length of {length} for bytes {span[:40]}")
         etag = _plain(found.get("etag", ""))
         if etag and self._etag and etag != _plain(self._etag):
-            self._changed("its ETag is another")
+            self._changed("its ETag is another than")
         self._etag = self._etag or etag
 
     def _changed(self, what: str) -> None:
-        raise ChangedError(f"{what} than when it was listed" if "another" in what else f"{what} when it was listed")
+        raise ChangedError(f"{what} when it was listed; run again, to have it listed again")
 
 
 def _plain(etag: str) -> str:

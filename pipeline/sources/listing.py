@@ -160,7 +160,9 @@ def _find_remote(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
             else:
                 infos, root = store.find(inner, detail=True), inner
     except ImportError as error:
-        raise SourceError(f"sources.{name}: {path}: {error}") from None
+        from pipeline.sources.remote import no_store
+
+        raise SourceError(f"sources.{name}: {path}: {no_store(path, error)}") from None
     except Exception as error:
         why = f"{reason(error)}; check the path and the network"
         raise SourceError(f"sources.{name}: {path} cannot be listed: {why}") from None

@@ -51,6 +51,8 @@ class _Hashing:
             self.position = min(start + len(data), self._end)
 
 
+_given_up: dict[str, UnavailableError] = {}
+"""URL -> why its file could not be had: a process waits for a file once, not for each of its Parts."""
 _hashed: dict[Slice, _Hashing] = {}
 """Of the Slice whose file was closed last."""
 
@@ -133,6 +135,8 @@ class RemoteFile(io.RawIOBase):
         return position, block
 
     def _fetch(self, start: int, end: int) -> bytes:
+        if self._slice.url in _given_up:
+            raise _given_up[self._slice.url]
         found = bytearray()
         while len(found) < end - start:
             had = len(found)
@@ -148,7 +152,8 @@ class RemoteFile(io.RawIOBase):
                 try:
                     self._patience.failure(error, progress=len(found) > had)
                 except RequestError as fault:
-                    raise unavailable(self._slice, fault) from None
+                    _given_up[self._slice.url] = unavailable(self._slice, fault)
+                    raise _given_up[self._slice.url] from None
         return bytes(found)
 
 

@@ -40,6 +40,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     time = FakeTime()
     monkeypatch.setattr(fetching, "CLOCK", time.clock)
     monkeypatch.setattr(fetching, "_paces", {})
+    monkeypatch.setattr(remote, "_given_up", {})
     return time
 
 
@@ -136,6 +137,9 @@ def test_what_will_not_pass_is_not_tried_again(
         file.read(10)
     assert caught.value.kind == kind
     assert (caught.value.source, caught.value.path) == ("web", "file.bin")
+    assert len(server.requests) == 1
+    with open_remote(piece(server, 500)) as file, pytest.raises(UnavailableError, match=words):  # its next Part
+        file.read(10)
     assert len(server.requests) == 1
 
 
