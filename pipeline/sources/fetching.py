@@ -1,10 +1,8 @@
-"""Requests to remote stores: paced, checked, and sent again after a failure that may pass.
+"""Requests to remote stores: paced, and sent again after a failure that may pass.
 
-fsspec brings the protocols. What it leaves open is here: answers are compared with what was asked for, what arrived of
-a cut one is kept, and failures are sorted into those that pass and those that stay.
+Failures are sorted into those that may pass and those that stay.
 """
 
-import asyncio
 import random
 import threading
 import time
@@ -15,29 +13,24 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import fsspec
-
 from pipeline.sources.record import SourceError, reason
 
 MAX_WAIT_S = 600.0
-"""Seconds that are lost on failed requests and on waiting for one open file, at the most. A choice: a server
-that is away for longer is for another run."""
+"""Seconds that are lost on failed requests and on waiting for one open file, at the most. A choice: a server that is
+away for longer is for another run."""
 LISTING_WAIT_S = 10.0
 """The same for what a plan asks, where a person waits for the answer."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 """The wait after the n-th failure in a row is drawn from [0, FIRST_WAIT_S * 2^n], at most LONGEST_WAIT_S: exponential
 backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015)."""
-STALL_S = 60.0
-"""Without a byte for so long, a connection is taken for dead."""
-REQUEST_S = 180.0
-"""An answer that takes longer is cut; what has arrived is kept. 8 MiB in that time are 47 kB a second."""
 MAX_BAD_ANSWERS = 4
 """In a row, until it is taken for the server's way: one that knows no ranges will not learn."""
 REQUESTS_PER_S = 20.0
-"""Where the recipe sets no bound."""
+"""Where the recipe sets no bound. A choice: all users of Common Crawl together get a few thousand
+(https://status.commoncrawl.org)."""
 PASSING = frozenset({403, 408, 425, 429})
-"""HTTP statuses that are tried again, beside all from 500 on (S3 says SlowDown as 503). Common Crawl answers 403 to
-clients that ask too often (https://commoncrawl.org/blog/oct-nov-2023-performance-issues)."""
+"""HTTP statuses that are tried again, beside all from 500 on (S3 says SlowDown as 503). Common Crawl's web server says that
+its 4xx are mostly limits on the rate of requests (same page)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,112 +208,3 @@ def _retry_after(headers: Mapping[str, str]) -> float:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
         return 0.0
-
-
-class RemoteBytes:
-    """Ranges of one file of an fsspec store. `size` in bytes; `etag` "" if the store has told none yet."""
-
-    def __init__(self, url: str, size: int, etag: str) -> None:
-        self._store, self._path = fsspec.core.url_to_fs(url)
-        self._url, self._size, self._etag = url, size, etag
-        protocols = {self._store.protocol} if isinstance(self._store.protocol, str) else {*self._store.protocol}
-        self._read = self._read_any
-        if protocols & {"http", "https"}:
-            self._read = self._read_http
-        elif "s3" in protocols:
-            self._read = self._read_s3
-
-    def read(self, start: int, end: int, into: bytearray) -> None:
-        """Append bytes [start, end) to `into`; what arrives before a failure is appended too.
-
-        Raises:
-            RequestError: if the answer is not the one to the question.
-            ChangedError: if size or ETag are other than before.
-            Exception: what the store raises; see `fault_of`.
-        """
-        self._read(start, end, into)
-
-    def _read_http(self, start: int, end: int, into: bytearray) -> None:
-        fsspec.asyn.sync(self._store.loop, self._get_http, start, end, into)
-
-    async def _get_http(self, start: int, end: int, into: bytearray) -> None:
-        from aiohttp import ClientTimeout
-
-        session = await self._store.set_session()
-        settings = dict(self._store.kwargs)
-        asked = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
-        settings["headers"] = {**settings.get("headers", {}), **asked}
-        settings["timeout"] = ClientTimeout(total=REQUEST_S, sock_connect=STALL_S, sock_read=STALL_S)
-        async with session.get(self._store.encode_url(self._url), **settings) as answer:
-            if answer.status == 416:  # the file has become shorter
-                self._changed(f"it has no byte {start}, which it had")
-            answer.raise_for_status()
-            coding = answer.headers.get("Content-Encoding", "identity")
-            if coding.lower() not in ("", "identity"):
-                raise RequestError("bad_answer", f"the server packs its answer as {coding[:20]}", passes=False)
-            whole = answer.status == 200
-            self._check(start, end, answer.headers, whole=whole)
-            left = end - start
-            async for chunk in answer.content.iter_any():
-                into += chunk[:left]
-                left -= len(chunk)
-                if left <= 0 and whole:
-                    break  # of a file that was not asked for as a whole, the rest is not read
-
-    def _read_s3(self, start: int, end: int, into: bytearray) -> None:
-        fsspec.asyn.sync(self._store.loop, self._get_s3, start, end, into)
-
-    async def _get_s3(self, start: int, end: int, into: bytearray) -> None:
-        bucket, key, version = self._store.split_path(self._path)
-        asked = {"Bucket": bucket, "Key": key, "Range": f"bytes={start}-{end - 1}"}
-        async with asyncio.timeout(REQUEST_S):
-            answer = await self._store._call_s3("get_object", **asked, **({"VersionId": version} if version else {}))
-            self._check(start, end, answer["ResponseMetadata"]["HTTPHeaders"])
-            async with answer["Body"] as body:
-                while chunk := await body.read(1 << 18):
-                    into += chunk[: end - start]
-
-    def _read_any(self, start: int, end: int, into: bytearray) -> None:
-        size = self._store.size(self._path)
-        if size != self._size:
-            self._changed(f"it has {size} bytes and had {self._size}")
-        into += self._store.cat_file(self._path, start=start, end=end)[: end - start]
-
-    def _check(self, start: int, end: int, headers: Mapping[str, str], *, whole: bool = False) -> None:
-        """Compare what the headers of an answer promise with what was asked for and with earlier answers."""
-        found = {name.lower(): value for name, value in headers.items()}
-        length = found.get("content-length", "")
-        if whole:
-            if start:
-                raise RequestError("bad_answer", "the server passes over Range and sends the whole file")
-            if length.isdigit() and int(length) != self._size:
-                self._changed(f"it has {length} bytes and had {self._size}")
-        else:
-            stated = found.get("content-range", "")
-            unit, _, rest = stated.partition(" ")
-            span, _, total = rest.partition("/")
-            first, _, last = span.partition("-")
-            if unit != "bytes" or not (first.isdigit() and last.isdigit()):
-                raise RequestError(
-                    "bad_answer", f"the server states no range that can be read (Content-Range {stated[:40]!r})"
-                )
-            if total.isdigit() and int(total) != self._size:
-                self._changed(f"it has {total} bytes and had {self._size}")
-            if int(first) != start or int(last) >= end:
-                raise RequestError(
-                    "bad_answer", f"the server was asked for bytes {start}-{end - 1} and sends {span[:40]}"
-                )
-            if length.isdigit() and int(length) != int(last) + 1 - start:
-                raise RequestError("bad_answer", f"the server states a length of {length} for bytes {span[:40]}")
-        etag = _plain(found.get("etag", ""))
-        if etag and self._etag and etag != _plain(self._etag):
-            self._changed("its ETag is another than")
-        self._etag = self._etag or etag
-
-    def _changed(self, what: str) -> None:
-        raise ChangedError(f"{what} when it was listed; run again, to have it listed again")
-
-
-def _plain(etag: str) -> str:
-    """An ETag without quotes and without the mark of a weak one, which servers put on and take off again."""
-    return etag.removeprefix("W/").strip('"')

@@ -10,7 +10,8 @@ from collections import deque
 from typing import Any, BinaryIO, cast
 
 from pipeline.sources import fetching
-from pipeline.sources.fetching import ChangedError, Patience, RemoteBytes, RequestError
+from pipeline.sources.fetching import ChangedError, Patience, RequestError
+from pipeline.sources.ranges import RemoteBytes
 from pipeline.sources.record import Slice, SourceError, UnavailableError, reason
 
 FIRST_BLOCK_BYTES = 1 << 18

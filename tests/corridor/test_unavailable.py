@@ -119,6 +119,8 @@ def test_a_lost_file_ends_the_run_or_is_a_counted_fate(crawl: Faulty, crawler: C
     assert "file_unavailable" in (crawler.version() / "card.md").read_text()
     without = crawler.version()
 
+    planned = run_pipeline("plan", crawler.folder / "r.yaml", "--output", crawler.folder / "out", env=crawler.env)
+    assert f"could not be had the last time: {lost}" in planned.stdout
     crawl.requests.clear()
     assert crawler.run(crawl.url, share=0.25).returncode == 0  # tried again, in vain
     assert crawler.version() == without

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import fetching, remote
+from pipeline.sources import fetching, ranges, remote
 from pipeline.sources.digest import slice_digest
 from pipeline.sources.record import Slice, SourceError, UnavailableError
 from pipeline.sources.remote import FIRST_BLOCK_BYTES, open_remote
@@ -207,7 +207,7 @@ def test_requests_are_paced(server: Faulty, waits: FakeTime) -> None:
 
 
 def test_a_stalled_answer_is_cut(server: Faulty, waits: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "STALL_S", 0.1)
+    monkeypatch.setattr(ranges, "STALL_S", 0.1)
     server.faults = [("slow", "0.5")]
     with open_remote(piece(server)) as file:
         assert file.read(10) == RAW[:10]
