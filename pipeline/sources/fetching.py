@@ -29,8 +29,8 @@ REQUESTS_PER_S = 20.0
 """Where the recipe sets no bound. A choice: all users of Common Crawl together get a few thousand
 (https://status.commoncrawl.org)."""
 PASSING = frozenset({403, 408, 425, 429})
-"""HTTP statuses that are tried again, beside all from 500 on (S3 says SlowDown as 503). Common Crawl's web server says that
-its 4xx are mostly limits on the rate of requests (same page)."""
+"""HTTP statuses that are tried again, beside all from 500 on (S3 says SlowDown as 503). Common Crawl's web server
+limits the rate of requests by 4xx (same page)."""
 
 
 @dataclass(frozen=True, slots=True)
