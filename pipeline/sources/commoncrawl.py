@@ -107,7 +107,7 @@ def _read(name: str, url: str) -> bytes:
             return local.read(MAX_PATHS_BYTES)
     asked = Slice(name, url, url, 0, "", 0, 0)
     with _in_words(asked):
-        info = ask(url, lambda: _info(url), fetching.LISTING_WAIT_S, fetching.CLOCK)
+        info = ask(url, lambda: _info(url), fetching.FIRST_ANSWER_S, fetching.CLOCK)
     file = RemoteFile(remote_slice(name, url, url, info), fetching.LISTING_WAIT_S)
     return file.read(MAX_PATHS_BYTES)
 

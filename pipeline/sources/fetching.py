@@ -18,8 +18,10 @@ from pipeline.sources.record import SourceError, reason
 MAX_WAIT_S = 600.0
 """Seconds that are lost on failed requests and on waiting for one open file, at the most. A choice: a server that is
 away for longer is for another run."""
-LISTING_WAIT_S = 10.0
-"""The same for what a plan asks, where a person waits for the answer."""
+LISTING_WAIT_S = 60.0
+"""The same for what a plan asks about a file."""
+FIRST_ANSWER_S = 5.0
+"""The same for a plan's first question to a mirror, whose name may be wrong, while a person waits."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 """The wait after the n-th failure in a row is drawn from [0, FIRST_WAIT_S * 2^n], at most LONGEST_WAIT_S: exponential
 backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015)."""
