@@ -103,12 +103,18 @@ def describe(kind: Any) -> str:
         words = _WORDS.get(bare, str(getattr(bare, "__name__", bare)))
     is_collection = origin is not None or is_model(bare)
     bounds = [b for b in (_bound(c, is_collection) for c in constraints) if b]
-    pattern = _pattern(constraints)
+    pattern = _pattern(constraints) or next(filter(None, (_pattern(strip(a)[1]) for a in _members(bare))), "")
     if pattern and not _NAME.fullmatch(pattern) and isinstance(kind, FieldInfo) and kind.description:
         words = kind.description.rstrip(".")
-    elif pattern:
+    elif pattern and not _is_union(bare):
         bounds.append(_in_words(pattern))
     return words + (f" ({', '.join(bounds)})" if bounds else "") + each
+
+
+def _members(bare: Any) -> tuple[Any, ...]:
+    """The types of a union of values; none for other types, and for a union of models."""
+    members = get_args(bare) if _is_union(bare) else ()
+    return () if any(is_model(strip(member)[0]) for member in members) else members
 
 
 def _bound(constraint: Any, is_collection: bool) -> str:
@@ -171,6 +177,8 @@ def advice(kind: Any, node: Node) -> str:
     if is_mapping and not isinstance(value, dict):
         dashes = " without dashes" if isinstance(value, list) else ", indented, below the key"
         return f"; a mapping is written as lines `key: value`{dashes}"
+    if members := _members(bare):
+        return next((advice(member, node) for member in members if strip(member)[0] is type(value)), "")
     if get_origin(bare) in (list, tuple):
         return _list_advice(value, get_args(bare)[0])
     if get_origin(bare) is Literal and isinstance(value, str):

@@ -9,8 +9,8 @@ ingredients.
 import hashlib
 import platform
 import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from functools import cache
 from importlib import metadata
@@ -209,10 +209,12 @@ def _part(
 
 
 # Fields of a source that only decide which files are listed and how they are cut: the slices themselves are inputs.
-_LISTING_FIELDS = {"part_mb", "path", "mirror", "files", "snapshot", "distributions", "standard_library"}
+_LISTING_FIELDS = {"part_mb", "path", "mirror", "files", "snapshot", "format", "distributions", "standard_library"}
+# Fields that decide how files are fetched, or whether a version may lack some: no bytes of a Part.
+_FETCHING_FIELDS = {"max_requests_per_s", "max_unavailable_share"}
 
 
-def _label(slices: tuple[Slice, ...]) -> str:
+def _label(slices: Sequence[Slice]) -> str:
     first, last = slices[0], slices[-1]
     if len(slices) == 1:
         whole = first.start == 0 and first.end == first.size
@@ -220,23 +222,23 @@ def _label(slices: tuple[Slice, ...]) -> str:
     return f"{first.source}:{first.path}..{last.path} ({len(slices)} files)"
 
 
-def _extract_parts(recipe: Recipe, models: Mapping[str, Mapping[str, str]]) -> list[Part]:
-    parts = []
+def _extract_parts(
+    recipe: Recipe, cuts: Iterable[Sequence[Slice]], models: Mapping[str, Mapping[str, str]]
+) -> list[Part]:
+    shared = {"url": recipe.url.model_dump(mode="json"), "extract": recipe.extract.model_dump(mode="json")}
     looked = {LANGUAGE_MODEL: models[LANGUAGE_MODEL]} if recipe.extract.looks else {}
-    for name, source in recipe.sources.items():
-        fields = {
-            "source": source.model_dump(mode="json", exclude=_LISTING_FIELDS),
-            "url": recipe.url.model_dump(mode="json"),
-            "extract": recipe.extract.model_dump(mode="json"),
-        }
-        if looked:
-            fields["language"] = {"max_chars": recipe.language.max_chars}
-        for slices in cut(list_files(name, source), source.part_mb):
-            # Not `asdict`, which copies deeply: a source may have many thousand files.
-            pieces = [{f.name: getattr(s, f.name) for f in dataclass_fields(s)} for s in slices]
-            inputs = [{k: v for k, v in piece.items() if k != "url"} for piece in pieces]
-            work = {"slices": pieces, "models": looked}
-            parts.append(_part("extract", _label(slices), fields, inputs, work, models=_hashes(looked)))
+    if looked:
+        shared["language"] = {"max_chars": recipe.language.max_chars}
+    left_out = _LISTING_FIELDS | _FETCHING_FIELDS
+    sources = {name: source.model_dump(mode="json", exclude=left_out) for name, source in recipe.sources.items()}
+    parts = []
+    for slices in cuts:
+        # Not `asdict`, which copies deeply: a source may have many thousand files.
+        pieces = [{f.name: getattr(s, f.name) for f in dataclass_fields(s)} for s in slices]
+        inputs = [{k: v for k, v in piece.items() if k != "url" and (v or k != "unavailable")} for piece in pieces]
+        fields = {"source": sources[slices[0].source], **shared}
+        work = {"slices": pieces, "models": looked}
+        parts.append(_part("extract", _label(slices), fields, inputs, work, models=_hashes(looked)))
     return parts
 
 
@@ -281,6 +283,27 @@ def make_plan(recipe: Recipe) -> Plan:
         pipeline.sources.listing.SourceError: for inputs that are missing or can't be listed.
         pipeline.config.ConfigError: for a tokenizer or model file that cannot be read.
     """
+    listed = ((source.part_mb, list_files(name, source)) for name, source in recipe.sources.items())
+    cuts = (slices for part_mb, files in listed for slices in cut(files, part_mb))
+    return _plan(recipe, cuts)
+
+
+def without_files(recipe: Recipe, plan: Plan, lost: Mapping[tuple[str, str], str]) -> Plan:
+    """`plan` for a version that lacks files: (source, path) -> why each could not be had.
+
+    All Parts of such a file, and what is made of them, have other keys than before: they are no results for a run that
+    finds the file.
+    """
+
+    def mark(piece: Mapping[str, Any]) -> Slice:
+        found = Slice(**piece)
+        return replace(found, unavailable=lost.get((found.source, found.path), found.unavailable))
+
+    cuts = ([mark(piece) for piece in part.work["slices"]] for part in plan.stages["extract"])
+    return _plan(recipe, cuts)
+
+
+def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     reading, limits = expand(recipe.steps)
     dump = recipe.model_dump(mode="json")
     limit_fields = [limit.model_dump(mode="json") for limit in limits]
@@ -288,7 +311,7 @@ def make_plan(recipe: Recipe) -> Plan:
     sources = list(recipe.sources)
 
     models = models_of(recipe)
-    extract, hashes = _extract_parts(recipe, models), _hashes(models)
+    extract, hashes = _extract_parts(recipe, cuts, models), _hashes(models)
     measure_fields = {
         "language": {"max_chars": recipe.language.max_chars},
         QUALITY_MODELS: {name: {k: m[k] for k in ("label", "max_chars")} for name, m in dump[QUALITY_MODELS].items()},

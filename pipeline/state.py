@@ -60,6 +60,8 @@ class Reasons:
         if own:
             return "; ".join(own[:3]) + (f" (+{len(own) - 3} more)" if len(own) > 3 else "")
         if part.stage == "extract" and changed:
+            if lost := [piece["path"] for piece in before["inputs"] if piece.get("unavailable")]:
+                return f"could not be had the last time: {', '.join(lost[:3])}{' and more' * (len(lost) > 3)}"
             other = [piece["path"] for piece in now["inputs"] if piece not in before["inputs"]]
             return f"other size or time than before: {', '.join(other[:3])}{' and more' * (len(other) > 3)}"
         return "an earlier stage's result changed" if changed else "its files are gone"

@@ -97,7 +97,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         GOOD,
         ("sources.web.snapshot=CC-MAIN-2026",),
         (
-            "--set sources.web.snapshot=CC-MAIN-2026: sources.web.snapshot: expected `sample` (ships with the project) or the name of a crawl, such as CC-MAIN-2026-43, found the text 'CC-MAIN-2026'",
+            "--set sources.web.snapshot=CC-MAIN-2026: sources.web.snapshot: expected `sample` (ships with the project) or the name of a crawl, such as CC-MAIN-2026-43, or a list of names, found the text 'CC-MAIN-2026'",
         ),
     ),
     "weight of no source": (
@@ -195,8 +195,8 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "name: d\nsources:\n  web: {type: commoncrawl, snaphsot: sample}\n",
         (),
         (
-            "r.yaml:3:3: sources.web.snapshot: missing; expected `sample` (ships with the project) or the name of a crawl, such as CC-MAIN-2026-43",
-            "r.yaml:3:28: sources.web.snaphsot: unknown key; did you mean snapshot? Allowed here: licence, part_mb, snapshot, files, mirror",
+            "r.yaml:3:3: sources.web.snapshot: missing; expected `sample` (ships with the project) or the name of a crawl, such as CC-MAIN-2026-43, or a list of names",
+            "r.yaml:3:28: sources.web.snaphsot: unknown key; did you mean snapshot? Allowed here: licence, part_mb, snapshot, format, files, mirror, max_requests_per_s, max_unavailable_share",
         ),
     ),
     "key of another tool": (
@@ -712,7 +712,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "name: d\nsources:\n  web: {type: commoncrawl, snapshot: sample, path: x}\n",
         (),
         (
-            "r.yaml:3:46: sources.web.path: unknown key for type: commoncrawl; it is one of type: warc, tables. Allowed here: licence, part_mb, files, mirror",
+            "r.yaml:3:46: sources.web.path: unknown key for type: commoncrawl; it is one of type: warc, tables. Allowed here: licence, part_mb, format, files, mirror, max_requests_per_s, max_unavailable_share",
         ),
     ),
     "key of another type of source": (
@@ -742,13 +742,15 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "name: d\nsources:\n  web: {type: commoncrawl, snapshot: cc-main-2026-43}\n",
         (),
         (
-            "r.yaml:3:38: sources.web.snapshot: expected `sample` (ships with the project) or the name of a crawl, such as CC-MAIN-2026-43, found the text 'cc-main-2026-43'; write CC-MAIN-2026-43",
+            "r.yaml:3:38: sources.web.snapshot: expected `sample` (ships with the project) or the name of a crawl, such as CC-MAIN-2026-43, or a list of names, found the text 'cc-main-2026-43'; write CC-MAIN-2026-43",
         ),
     ),
     "all files": (
         "name: d\nsources:\n  web: {type: commoncrawl, snapshot: sample, files: all}\n",
         (),
-        ("r.yaml:3:53: sources.web.files: expected an integer (>= 1), found the text 'all'",),
+        (
+            'r.yaml:3:53: sources.web.files: expected `4`: the first four files of each snapshot\'s list; `"10:20"`: the ten after the first ten; `":"`: all, found the text \'all\'',
+        ),
     ),
     "word of a choice": (
         "name: d\nsources:\n  web: {type: environment, collect: doc}\n",

@@ -21,7 +21,7 @@ def print_summary(dataset: Path, version: str, warnings: Sequence[str] | None = 
     counts = described.counts
     planned = {row.cell: row for row in described.mixture}
     if warnings is None:
-        found = [*drift.failures(counts), *drift.empty(counts, described.sources)]
+        found = [*drift.failures(counts), *drift.unavailable(counts), *drift.empty(counts, described.sources)]
         warnings = [warning.message for warning in found]
     rows = []
     for name in described.sources:

@@ -46,6 +46,18 @@ def failures(counts: Counts, min_pages: int = 1) -> Iterator[Warned]:
             )
 
 
+def unavailable(counts: Counts) -> Iterator[Warned]:
+    """A warning for each source of which some files could not be had."""
+    for source, fates in counts.get("fates", {}).items():
+        if n := fates.get("file_unavailable"):
+            yield Warned(
+                "unavailable",
+                source,
+                f"{source}: {n:,} of its files could not be had and are left out (fate file_unavailable); run again to "
+                "try them again",
+            )
+
+
 def empty(counts: Counts, sources: Iterable[str], of: str = "documents") -> Iterator[Warned]:
     """A warning for each source that gave nothing, with the most frequent reasons. `of`: documents or extracted."""
     for source in sources:

@@ -91,7 +91,8 @@ class PartFinished:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something a person should look at. `kind`: extract_failures, empty, yield, tokens; `message` has the numbers."""
+    """Something a person should look at. `kind`: extract_failures, unavailable, empty, yield, tokens; `message` has the
+    numbers."""
 
     kind: str
     source: str

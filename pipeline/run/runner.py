@@ -19,10 +19,10 @@ from typing import Any
 from pipeline import assets, versions
 from pipeline.files import DamagedError, Folder, PartStore
 from pipeline.manifest import canonical_json
-from pipeline.plan import Part, Plan
+from pipeline.plan import Part, Plan, without_files
 from pipeline.preflight import DiskError, check, disk_full
 from pipeline.recipe import Recipe
-from pipeline.run import stop
+from pipeline.run import stop, unavailable
 from pipeline.run.engines import STORE_LAG_S, Engine, EngineError
 from pipeline.run.events import Emit, Event, RunFailed, RunStarted, Warned
 from pipeline.run.notes import read_note
@@ -110,15 +110,23 @@ def run_plan(recipe: Recipe, plan: Plan, dataset_url: str, how: HowToRun, displa
     try:
         with _alone(store.dataset):
             versions.remove_aside(store.dataset)
-            todo = pending(store, plan)
-            if any(todo.values()):
-                if how.checks_space:
-                    check(plan, todo, store.dataset)
+            while any((todo := pending(store, plan)).values()):
                 watch = Watch(emit, store, plan, todo, folder, verbose=how.verbose, is_here=how.is_here)
-                run = _Run(recipe, store, folder, watch)
-                counted = {stage: (len(parts), len(parts) - len(todo[stage])) for stage, parts in plan.stages.items()}
-                emit(RunStarted(name, store.dataset.url, how.command, counted))
-                run.stages(plan, todo, how.engine_of)
+                if run is None:
+                    if how.checks_space:
+                        check(plan, todo, store.dataset)
+                    run = _Run(recipe, store, folder, watch)
+                    stages = plan.stages.items()
+                    counted = {stage: (len(parts), len(parts) - len(todo[stage])) for stage, parts in stages}
+                    emit(RunStarted(name, store.dataset.url, how.command, counted))
+                else:
+                    run.follow(watch)
+                try:
+                    run.stages(plan, todo, how.engine_of)
+                    break
+                except unavailable.FilesLostError as error:
+                    watch.warn(unavailable.warnings(error.lost))
+                    plan = without_files(recipe, plan, error.lost)
             version = store.marker("describe", plan.stages["describe"][0].key).facts["version"]
             versions.point_latest(store.dataset, version)
             versions.remove_aside(store.dataset)  # of a worker that died while it published, and was made up for
@@ -154,8 +162,17 @@ class _Run:
     watch: Watch
     report: RunReport = field(default_factory=RunReport)
 
+    def follow(self, watch: Watch) -> None:
+        """Go on with the plan that `watch` is about."""
+        watch.warnings = self.watch.warnings
+        self.watch = watch
+
     def stages(self, plan: Plan, todo: dict[str, list[Part]], engine_of: Callable[[], Engine]) -> None:
-        """All stages in order."""
+        """All stages in order.
+
+        Raises:
+            pipeline.run.unavailable.FilesLostError: if files cannot be had, and the recipe allows that.
+        """
         engine: Engine | None = None
         try:
             _prepare(self.recipe, todo)
@@ -165,7 +182,7 @@ class _Run:
                 begun = time.monotonic()
                 self.watch.start(stage)
                 if parts:
-                    self._stage(stage, parts, engine)
+                    self._stage(stage, parts, engine, plan)
                 self.watch.finish()
                 wall_s = round(time.monotonic() - begun, 3)
                 self.report.stages.append(
@@ -178,7 +195,7 @@ class _Run:
             if engine is not None:
                 engine.close()
 
-    def _stage(self, stage: str, parts: Sequence[Part], engine: Engine) -> None:
+    def _stage(self, stage: str, parts: Sequence[Part], engine: Engine, plan: Plan) -> None:
         job = f"{stage}.json"
         write_job(self.folder, job, self.recipe, parts)
         task = StageTask(self.store.dataset.url, self.folder.url, job)
@@ -187,6 +204,11 @@ class _Run:
         while (missing := self.watch.missing()) and not _failures(self.folder) and time.monotonic() < deadline:
             time.sleep(0.5)
         if missing:
+            lost = unavailable.lost_files(self.recipe, missing, _failures(self.folder))
+            if lost and not (message := unavailable.too_many(self.recipe, plan, lost)):
+                raise unavailable.FilesLostError(lost)
+            if lost:
+                raise RunError(f"{stage}: {message}")
             raise _stage_error(stage, missing, len(parts), self.folder)
 
 

@@ -20,6 +20,7 @@ from pipeline.manifest import canonical_json
 from pipeline.plan import STAGES, Part, differences, library_versions, stage_code, step_libraries
 from pipeline.recipe import Recipe
 from pipeline.run.notes import Note, noting, read_note
+from pipeline.sources.record import UnavailableError
 from pipeline.state import is_done
 
 # One thread a worker: the engine's processes share the cores, and thread counts must change nothing but speed.
@@ -121,6 +122,8 @@ class StageTask:
             "traceback": traceback.format_exc(),
             "host": socket.gethostname(),
         }
+        if isinstance(error, UnavailableError):
+            value |= {"key": part.key, "source": error.source, "path": error.path, "unavailable": error.kind}
         try:
             Folder(self.run_url).commit_bytes(f"failure-{part.stage}-{part.key}.json", canonical_json(value))
         except OSError as other:  # as on a full disk

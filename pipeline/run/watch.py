@@ -176,10 +176,10 @@ class Watch:
             self._count(COUNTING_S)
             self._say(StageProgress)
             if self._tally.stage == "extract":
-                self._warn(drift.failures(self._tally.counts, drift.MIN_RECORDS))
+                self.warn(drift.failures(self._tally.counts, drift.MIN_RECORDS))
                 if self._last:
                     last = self._last["counts"]
-                    self._warn(drift.yields(self._tally.counts, last, "extracted", drift.MIN_RECORDS))
+                    self.warn(drift.yields(self._tally.counts, last, "extracted", drift.MIN_RECORDS))
 
     def missing(self) -> list[Part]:
         """The Parts of the stage in progress that are not committed, looking at each."""
@@ -197,18 +197,19 @@ class Watch:
             counts += self._tallies[name].counts
         of = {"extract": "extracted", "select": "documents"}.get(self._tally.stage)
         if of:
-            self._warn(drift.failures(counts))
-            self._warn(drift.empty(counts, self._sources, of))
-            self._warn(drift.yields(counts, self._last["counts"], of) if self._last else ())
+            self.warn(drift.failures(counts))
+            self.warn(drift.empty(counts, self._sources, of))
+            self.warn(drift.yields(counts, self._last["counts"], of) if self._last else ())
 
     def check(self, version: str) -> None:
         """Compare a version that was made with what a person would expect, and with the last one."""
         made = json.loads(self._store.dataset.read(f"{version}/{MANIFEST}"))
-        self._warn(drift.failures(made["counts"]))
-        self._warn(drift.empty(made["counts"], made["sources"]))
+        self.warn(drift.failures(made["counts"]))
+        self.warn(drift.unavailable(made["counts"]))
+        self.warn(drift.empty(made["counts"], made["sources"]))
         if self._last:
-            self._warn(drift.yields(made["counts"], self._last["counts"]))
-            self._warn(drift.tokens(made, self._last))
+            self.warn(drift.yields(made["counts"], self._last["counts"]))
+            self.warn(drift.tokens(made, self._last))
 
     def safe(self) -> str:
         """What is committed, in words; "" if nothing is."""
@@ -236,7 +237,7 @@ class Watch:
         state = self._tally.state(self._said - self._begun, self._sizes, reading, read_bytes, self._memory)
         self._emit(kind(**{name: getattr(state, name) for name in StageProgress.__dataclass_fields__}))
 
-    def _warn(self, found: Iterable[Warned]) -> None:
+    def warn(self, found: Iterable[Warned]) -> None:
         """Each once a kind and source: later numbers differ a little, what to do does not."""
         for warning in found:
             if (warning.kind, warning.source) not in {(w.kind, w.source) for w in self.warnings}:

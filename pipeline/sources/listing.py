@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
+from pipeline.sources.fetching import CLOCK, FIRST_ANSWER_S, RequestError, ask
 from pipeline.sources.options import CommonCrawlSource, EnvironmentSource, Source, TableSource, WarcSource
 from pipeline.sources.record import Slice, SourceError, reason
 
@@ -148,21 +150,25 @@ def _fixed_parts(pattern: str) -> list[str]:
 def _find_remote(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
     import fsspec
 
+    def look() -> tuple[dict[str, Any], str]:
+        """Path -> info of the files, and the folder that their relative paths begin behind."""
+        if glob.has_magic(inner):
+            root = "/".join(_fixed_parts(inner)).replace("//", "/") if not inner.startswith("http") else ""
+            return store.glob(inner, detail=True), root
+        info = store.info(inner)
+        if info["type"] == "file":
+            return {info["name"]: info}, inner.rpartition("/")[0]
+        return store.find(inner, detail=True), inner
+
     try:
         store, inner = fsspec.core.url_to_fs(path)
-        if glob.has_magic(inner):
-            infos = store.glob(inner, detail=True)
-            root = "/".join(_fixed_parts(inner)).replace("//", "/") if not inner.startswith("http") else ""
-        else:
-            info = store.info(inner)
-            if info["type"] == "file":
-                infos, root = {info["name"]: info}, inner.rpartition("/")[0]
-            else:
-                infos, root = store.find(inner, detail=True), inner
+        infos, root = ask(path, look, FIRST_ANSWER_S, CLOCK)
     except ImportError as error:
-        raise SourceError(f"sources.{name}: {path}: {error}") from None
+        from pipeline.sources.remote import no_store
+
+        raise SourceError(f"sources.{name}: {path}: {no_store(path, error)}") from None
     except Exception as error:
-        why = f"{reason(error)}; check the path and the network"
+        why = f"{error if isinstance(error, RequestError) else reason(error)}; check the path and the network"
         raise SourceError(f"sources.{name}: {path} cannot be listed: {why}") from None
     found = []
     for key, info in infos.items():

@@ -17,15 +17,53 @@ class SourceOptions(Options):
 
 
 class CommonCrawlSource(SourceOptions):
-    """WARC files of a Common Crawl snapshot, or the sample crawl that ships with the project."""
+    """Files of Common Crawl snapshots, or the sample crawl that ships with the project."""
 
     type: Literal["commoncrawl"]
-    snapshot: str = Field(
-        pattern=r"^(sample|CC-MAIN-\d{4}-\d{2})$",
-        description="`sample` (ships with the project) or the name of a crawl, such as CC-MAIN-2026-43.",
+    snapshot: (
+        Annotated[str, Field(pattern=r"^(sample|CC-MAIN-\d{4}-\d{2})$")]
+        | Annotated[tuple[Annotated[str, Field(pattern=r"^CC-MAIN-\d{4}-\d{2}$")], ...], Field(min_length=1)]
+    ) = Field(
+        description="`sample` (ships with the project) or the name of a crawl, such as CC-MAIN-2026-43, or a list of "
+        "names.",
     )
-    files: int = Field(1, ge=1, description="How many WARC files of the snapshot, counted from the first.")
-    mirror: str = Field("https://data.commoncrawl.org", description="Base URL of a store with Common Crawl's layout.")
+    format: Literal["warc", "wet"] = Field(
+        "warc", description="`warc`: pages. `wet`: the text that Common Crawl took from them."
+    )
+    files: Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^\d*:\d*$")] = Field(
+        1,
+        description='`4`: the first four files of each snapshot\'s list; `"10:20"`: the ten after the first ten; '
+        '`":"`: all.',
+    )
+    mirror: str = Field(
+        "https://data.commoncrawl.org",
+        description="Base URL of a store with Common Crawl's layout (https://, s3://commoncrawl, any of fsspec), or a "
+        "folder.",
+    )
+    max_requests_per_s: float = Field(
+        20,
+        gt=0,
+        le=10_000,
+        description="Requests that each worker process sends to the mirror in a second, at the most.",
+    )
+    max_unavailable_share: float = Field(
+        0,
+        ge=0,
+        le=1,
+        description="Share of the files that a version may lack because they could not be had. Each of them counts as "
+        "a record with the fate `file_unavailable`, and is tried again by the next run. With more, no version is made.",
+    )
+
+    def snapshots(self) -> tuple[str, ...]:
+        """The names of the snapshots, in order."""
+        return (self.snapshot,) if isinstance(self.snapshot, str) else self.snapshot
+
+    def picked(self) -> slice:
+        """The places in the list of a snapshot's files that `files` means."""
+        if isinstance(self.files, int):
+            return slice(self.files)
+        first, _, behind = self.files.partition(":")
+        return slice(int(first or 0), int(behind) if behind else None)
 
 
 class WarcSource(SourceOptions):

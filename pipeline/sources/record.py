@@ -7,6 +7,14 @@ class SourceError(Exception):
     """A source that cannot be listed or opened: what was looked for, where, and what to do."""
 
 
+class UnavailableError(SourceError):
+    """A remote file that cannot be had, however often it is asked for. `kind` names the failure without any detail."""
+
+    def __init__(self, source: str, path: str, url: str, kind: str, words: str) -> None:
+        super().__init__(f"sources.{source}: {url} cannot be read: {words}")
+        self.source, self.path, self.kind = source, path, kind
+
+
 def reason(error: BaseException) -> str:
     """Why a file or a store could not be read, in words.
 
@@ -32,6 +40,7 @@ class Slice:
 
     `path` is relative to the source's root and, with an offset, names a record for good; `url` says how to open the
     file (a local path or an fsspec URL). `etag` is the store's ETag, or mtime in nanoseconds for a local file.
+    `unavailable` is "", or says why the file could not be had: then it is not tried, and stands as one record.
     """
 
     source: str
@@ -41,6 +50,7 @@ class Slice:
     etag: str
     start: int
     end: int
+    unavailable: str = ""
 
 
 @dataclass(slots=True)

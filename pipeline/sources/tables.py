@@ -15,12 +15,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import fsspec
 import pyarrow as pa
 
 from pipeline.sources.columnar import read_arrow, read_parquet
 from pipeline.sources.options import TableSource
 from pipeline.sources.record import Record, Slice, SourceError, reason
+from pipeline.sources.remote import is_remote, open_remote
 from pipeline.sources.rows import MAX_ROW_BYTES, Unseen, damaged, fate_of, missing_column, record_of
 
 READ_BYTES = 1 << 20
@@ -87,6 +87,8 @@ class _Input(io.RawIOBase):
     def readinto(self, buffer: Any, /) -> int:
         try:
             found = self._file.read(len(buffer))
+        except SourceError:
+            raise
         except Exception as error:
             raise _cannot_read(self._slice, reason(error)) from None
         buffer[: len(found)] = found
@@ -100,8 +102,8 @@ class _Input(io.RawIOBase):
 
 def _open(slice_: Slice) -> BinaryIO:
     try:
-        if "://" in slice_.url:
-            file = cast(BinaryIO, fsspec.open(slice_.url, "rb").open())
+        if is_remote(slice_.url):
+            file = open_remote(slice_)
         else:
             file = Path(slice_.url).open("rb")  # noqa: SIM115 - `_Input` closes it
             size = file.seek(0, io.SEEK_END)

@@ -14,6 +14,7 @@ from pipeline.sources.http_body import BodyError, decode_body
 from pipeline.sources.inflate import Codec, codec_of
 from pipeline.sources.members import Chain
 from pipeline.sources.record import Record, Slice, SourceError
+from pipeline.sources.remote import is_remote, open_remote
 from pipeline.sources.sniff import DOUBTED_TYPES, may_be_page, other_kind
 
 MAX_PAGE_BYTES = 32 * 1024 * 1024
@@ -66,7 +67,7 @@ def open_slice(slice_: Slice) -> Iterator[BinaryIO]:
         SourceError: if it cannot be opened or read, or its size is not the listed one.
     """
     try:
-        with _open(slice_.url) as file:
+        with open_remote(slice_) if is_remote(slice_.url) else _open(slice_.url) as file:
             size = file.seek(0, 2)
             if size != slice_.size:
                 raise SourceError(
@@ -79,12 +80,7 @@ def open_slice(slice_: Slice) -> Iterator[BinaryIO]:
 
 
 def _open(url: str) -> BinaryIO:
-    if "://" not in url:
-        return Path(url).open("rb", buffering=FILE_BUFFER_BYTES)
-    import fsspec
-
-    file: BinaryIO = fsspec.open(url, "rb").open()
-    return file
+    return Path(url).open("rb", buffering=FILE_BUFFER_BYTES)
 
 
 def _offsets(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 
 from pipeline.sources.options import TableSource
 from pipeline.sources.record import Slice, SourceError
+from pipeline.sources.remote import is_remote, open_remote
 
 PEEKED_ROWS = 50
 PEEKED_BYTES = 8_000_000
@@ -122,13 +123,11 @@ def open_file(file: Slice) -> BinaryIO:
     Raises:
         SourceError: if it cannot be opened.
     """
-    import fsspec
-
+    if is_remote(file.url):
+        return open_remote(file)
     try:
-        if "://" in file.url:
-            return cast(BinaryIO, fsspec.open(file.url, "rb").open())
         return Path(file.url).open("rb")
-    except (OSError, ValueError, ImportError) as error:
+    except OSError as error:
         raise SourceError(f"{file.url} cannot be read: {error}") from None
 
 

@@ -1,21 +1,24 @@
 import gzip
-import http.server
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.sources import fetching
+from pipeline.sources.commoncrawl import forget_listing
 from pipeline.sources.listing import MEGABYTE, WARC_SUFFIXES, cut, find_files, list_files
 from pipeline.sources.options import CommonCrawlSource, WarcSource
 from pipeline.sources.read import read
 from pipeline.sources.record import Slice, SourceError
+from tests.sources.faulty_server import FakeTime, Faulty, serving
 from tests.sources.warc_writer import PAGE, by_record, warc_record
 from tests.sources.warc_writer import http as message
 
@@ -118,82 +121,104 @@ def test_the_sample_ships(tmp_path: Path) -> None:
     assert all(file.path.endswith(".warc.gz") for file in files)
 
 
-class RangeHandler(http.server.SimpleHTTPRequestHandler):
-    """A static file server that knows HEAD, ETag and Range, as stores of archives do."""
-
-    requested: list[str] = []  # noqa: RUF012 - shared with the test on purpose
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, body: bool) -> None:
-        path = Path(self.translate_path(self.path))
-        if not path.is_file():
-            self.send_error(404)
-            return
-        raw = path.read_bytes()
-        wanted = self.headers.get("Range", "")
-        start, _, end = wanted.removeprefix("bytes=").partition("-")
-        first, last = int(start or 0), min(int(end or len(raw) - 1), len(raw) - 1)
-        self.requested.append(f"{self.command} {self.path} {wanted}")
-        self.send_response(206 if wanted else 200)
-        if wanted:
-            self.send_header("Content-Range", f"bytes {first}-{last}/{len(raw)}")
-        self.send_header("Content-Length", str(last + 1 - first))
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("ETag", f'"{len(raw)}-tag"')
-        self.end_headers()
-        if body:
-            self.wfile.write(raw[first : last + 1])
-
-
 @pytest.fixture
-def mirror(tmp_path: Path) -> Iterator[str]:
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
     pytest.importorskip("aiohttp", reason="fsspec reads http through aiohttp")
-    crawl = tmp_path / "mirror" / "crawl-data" / "CC-MAIN-2026-43"
-    names = [f"crawl-data/CC-MAIN-2026-43/segments/1/warc/{i}.warc.gz" for i in (2, 1, 3)]
-    for name in names:
-        path = tmp_path / "mirror" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(by_record([warc_record(message(), url=f"http://{path.name}/{i}") for i in range(50)]))
-    (crawl / "warc.paths.gz").write_bytes(gzip.compress("".join(f"{name}\n" for name in names).encode()))
-    handler = type("Handler", (RangeHandler,), {"requested": []})
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), lambda *a: handler(*a, directory=tmp_path / "mirror")
-    ) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    monkeypatch.setenv("GRISTMILL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(fetching, "CLOCK", FakeTime().clock)
+    monkeypatch.setattr(fetching, "_paces", {})
+    for kind in ("warc", "wet"):
+        for snapshot in ("CC-MAIN-2026-43", "CC-MAIN-2026-38"):
+            names = [f"crawl-data/{snapshot}/segments/1/{kind}/{i}.warc.gz" for i in (2, 1, 3)]
+            for name in names:
+                path = tmp_path / "mirror" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(by_record([warc_record(message(), url=f"http://{path.name}/{i}") for i in range(50)]))
+            listed = gzip.compress("".join(f"{name}\n" for name in names).encode())
+            (tmp_path / "mirror" / "crawl-data" / snapshot / f"{kind}.paths.gz").write_bytes(listed)
+    with serving(tmp_path / "mirror") as served:
+        yield served
 
 
-def test_a_snapshot_is_read_from_a_mirror(mirror: str) -> None:
-    source = CommonCrawlSource(type="commoncrawl", snapshot="CC-MAIN-2026-43", files=2, mirror=f"{mirror}/", part_mb=1)
+def snapshot_of(mirror: str | Path, **fields: Any) -> CommonCrawlSource:
+    fields = {"snapshot": "CC-MAIN-2026-43", **fields}
+    return CommonCrawlSource(type="commoncrawl", mirror=str(mirror), **fields)
+
+
+def test_a_snapshot_is_read_from_a_mirror(mirror: Faulty) -> None:
+    source = snapshot_of(f"{mirror.url}/", files=2, part_mb=1)
     files = list_files("crawl", source)
     assert [os.path.basename(file.path) for file in files] == ["1.warc.gz", "2.warc.gz"]  # noqa: PTH119 - no file path
     assert all(file.path.startswith("crawl-data/") and file.etag == f"{file.size}-tag" for file in files)
     half = files[0].size // 2
-    records = [
-        record
-        for start, end in ((0, half), (half, files[0].size))
-        for record in read(
-            source, Slice(**{**{k: getattr(files[0], k) for k in Slice.__slots__}, "start": start, "end": end})
-        )
-    ]
+    halves = (replace(files[0], end=half), replace(files[0], start=half))
+    records = [record for piece in halves for record in read(source, piece)]
     assert [record.url for record in records] == [f"http://1.warc.gz/{i}" for i in range(50)]
 
 
-def test_a_mirror_without_the_snapshot_is_a_source_error(mirror: str) -> None:
-    for url, snapshot in ((mirror, "CC-MAIN-1999-01"), ("http://127.0.0.1:9", "CC-MAIN-2026-43")):
-        source = CommonCrawlSource(type="commoncrawl", snapshot=snapshot, mirror=url)
+def test_files_of_snapshots_are_picked_in_the_order_of_their_lists(mirror: Faulty) -> None:
+    folder = mirror.folder
+    for files, expected in ((1, "2"), (2, "12"), ("1:2", "1"), ("1:", "13"), (":", "123"), (9, "123")):
+        found = list_files("crawl", snapshot_of(folder, files=files))
+        assert "".join(Path(file.path).name[0] for file in found) == expected
+    both = list_files(
+        "crawl", snapshot_of(f"file://{folder}", snapshot=("CC-MAIN-2026-43", "CC-MAIN-2026-38"), format="wet")
+    )
+    assert paths(both) == [f"crawl-data/CC-MAIN-2026-{week}/segments/1/wet/2.warc.gz" for week in (38, 43)]
+    assert [file.url for file in both] == [str(folder / file.path) for file in both]
+    with pytest.raises(SourceError, match=r"lists 3 files, and files: 7:9 picks none"):
+        list_files("crawl", snapshot_of(folder, files="7:9"))
+    with pytest.raises(SourceError, match=r"the sample has WARC files only"):
+        list_files("crawl", CommonCrawlSource(type="commoncrawl", snapshot="sample", format="wet"))
+
+
+def test_sizes_are_asked_for_once(mirror: Faulty) -> None:
+    source = snapshot_of(mirror.url, files=2)
+    files = list_files("crawl", source)
+    mirror.requests.clear()
+    assert list_files("crawl", source) == files
+    assert not [line for line in mirror.requests if "/warc/" in line]
+    list_files("crawl", snapshot_of(mirror.url, files=3))
+    assert [line for line in mirror.requests if "/warc/" in line] == [f"HEAD /{files[0].path[:-9]}3.warc.gz"]
+    changed = mirror.folder / files[0].path
+    changed.write_bytes(changed.read_bytes() * 2)
+    with pytest.raises(SourceError, match="has changed"):
+        list(read(source, files[0]))
+    assert list_files("crawl", source)[0].size == 2 * files[0].size
+
+
+def test_a_listing_waits_and_names_what_it_lacks(mirror: Faulty) -> None:
+    path = "crawl-data/CC-MAIN-2026-43/segments/1/warc/1.warc.gz"
+    mirror.faults = [("status", "503"), ("cut", "20")]
+    assert len(list_files("crawl", snapshot_of(mirror.url, files=3))) == 3
+    (mirror.folder / path).unlink()
+    forget_listing(snapshot_of(mirror.url))
+    with pytest.raises(
+        SourceError, match=rf"1 of 3 files .* mirror: {path} \(not_found\); .*max_unavailable_share=0.334"
+    ):
+        list_files("crawl", snapshot_of(mirror.url, files=3))
+    source = snapshot_of(mirror.url, files=3, max_unavailable_share=0.34)
+    lost = list_files("crawl", source)[0]
+    assert (lost.path, lost.size, lost.unavailable) == (path, 0, "not_found")
+    assert [(r.path, r.fate, r.detail) for r in read(source, lost)] == [(path, "file_unavailable", "not_found")]
+
+
+def test_a_list_of_paths_may_not_lead_elsewhere(mirror: Faulty) -> None:
+    listed = mirror.folder / "crawl-data/CC-MAIN-2026-43/warc.paths.gz"
+    for line in ("/etc/passwd", "crawl-data/../../secret", "http://other.example/x"):
+        listed.write_bytes(gzip.compress(f"{line}\n".encode()))
+        with pytest.raises(SourceError, match="not below crawl-data/"):
+            list_files("crawl", snapshot_of(mirror.folder))
+    listed.write_bytes(listed.read_bytes()[:-9])
+    with pytest.raises(SourceError, match=r"warc\.paths\.gz is cut off"):
+        list_files("crawl", snapshot_of(mirror.folder))
+
+
+def test_a_mirror_without_the_snapshot_is_a_source_error(mirror: Faulty) -> None:
+    for url, snapshot in ((mirror.url, "CC-MAIN-1999-01"), ("http://127.0.0.1:9", "CC-MAIN-2026-43")):
         with pytest.raises(
             SourceError, match=r"sources\.crawl: http://.*warc\.paths\.gz cannot be read .*check the name"
         ):
-            list_files("crawl", source)
+            list_files("crawl", snapshot_of(url, snapshot=snapshot))
+    with pytest.raises(SourceError, match=r"warc\.paths\.gz cannot be read \(No such file.*check the name"):
+        list_files("crawl", snapshot_of(mirror.folder, snapshot="CC-MAIN-1999-01"))
