@@ -27,6 +27,7 @@ from pipeline.sources.record import Slice
 from pipeline.steps.model_files import PINNED, find
 from pipeline.steps.options import DatatroveStep, LineStep, Step
 from pipeline.steps.presets import expand, requested
+from pipeline.steps.url_lists import ListFile, list_libraries, own_files, url_files
 from pipeline.tokenizer.given import read_model
 
 KEY_DIGITS = 32
@@ -70,7 +71,7 @@ STAGES: Mapping[str, StageSpec] = {
             ),
             ("fasttext-numpy2-wheel", "numpy", "pyarrow"),
         ),
-        StageSpec("judge", 1, ("pipeline.steps.limits",), ("pyarrow",)),
+        StageSpec("judge", 1, ("pipeline.steps.limits", "pipeline.steps.removals"), ("pyarrow",)),
         StageSpec("match", 1, ("pipeline.dedup.match",), ("pyarrow",)),
         StageSpec("cluster", 1, ("pipeline.dedup.cluster",), ("pyarrow",)),
         StageSpec(
@@ -142,9 +143,9 @@ def step_libraries(steps: Iterable[Step]) -> dict[str, str]:
     return found
 
 
-def all_libraries(steps: Iterable[Step] = ()) -> dict[str, str]:
-    """Every version that may change bytes of a dataset of a recipe with these steps, for its manifest."""
-    joined = {"python": platform.python_version(), **step_libraries(steps)}
+def all_libraries(steps: Iterable[Step] = (), lists: Iterable[str] = ()) -> dict[str, str]:
+    """Every version that may change bytes of a dataset of a recipe with these parts, for its manifest."""
+    joined = {"python": platform.python_version(), **step_libraries(steps), **list_libraries(lists)}
     for stage in STAGES:
         joined |= library_versions(stage)
     return dict(sorted(joined.items()))
@@ -204,20 +205,27 @@ def _label(slices: tuple[Slice, ...]) -> str:
     return f"{first.source}:{first.path}..{last.path} ({len(slices)} files)"
 
 
-def _extract_parts(recipe: Recipe) -> list[Part]:
+def _extract_parts(recipe: Recipe, lists: Mapping[str, ListFile]) -> list[Part]:
     parts = []
+    hashes, libraries = _hashes("url", lists), list_libraries(recipe.url.lists)
     for name, source in recipe.sources.items():
         fields = {
             "source": source.model_dump(mode="json", exclude=_LISTING_FIELDS),
-            "url": recipe.url.model_dump(mode="json"),
+            "url": recipe.url.model_dump(mode="json", exclude={"files"}),
             "extract": recipe.extract.model_dump(mode="json"),
         }
         for slices in cut(list_files(name, source), source.part_mb):
             # Not `asdict`, which copies deeply: a source may have many thousand files.
             pieces = [{f.name: getattr(s, f.name) for f in dataclass_fields(s)} for s in slices]
             inputs = [{k: v for k, v in piece.items() if k != "url"} for piece in pieces]
-            parts.append(_part("extract", _label(slices), fields, inputs, {"slices": pieces}))
+            work = {"slices": pieces, "lists": lists}
+            parts.append(_part("extract", _label(slices), fields, inputs, work, libraries, hashes))
     return parts
+
+
+def _hashes(field: str, lists: Mapping[str, ListFile]) -> dict[str, str]:
+    """The files that a field of the recipe names, as assets."""
+    return {f"{field}.{name}": file["sha256"] for name, file in lists.items()}
 
 
 def _pack_groups(recipe: Recipe, extracts: list[Part]) -> list[list[int]]:
@@ -267,7 +275,8 @@ def make_plan(recipe: Recipe) -> Plan:
     signature = {k: dump["dedup"][k] for k in ("ngram_words", "bands", "rows", "seed", "near")}
     sources = list(recipe.sources)
 
-    extract = _extract_parts(recipe)
+    lists, removals = url_files(recipe.url), own_files(recipe.removals.files, "removals.files", "files")
+    extract = _extract_parts(recipe, lists)
     models = models_of(recipe)
     hashes = {m["path"] if m["path"] in PINNED else field: m["sha256"] for field, m in models.items()}
     measure_fields = {
@@ -284,8 +293,18 @@ def make_plan(recipe: Recipe) -> Plan:
         _part("measure", e.label, measure_fields, [e.key], {"extract": e.key, "models": models}, classes, hashes)
         for e in extract
     ]
+    judge_fields: dict[str, Any] = {"limits": limit_fields}
+    if removals:
+        judge_fields["removals"] = {"with_copies": recipe.removals.with_copies}
     judge = [
-        _part("judge", m.label, {"limits": limit_fields}, [e.key, m.key], {"extract": e.key, "measure": m.key})
+        _part(
+            "judge",
+            m.label,
+            judge_fields,
+            [e.key, m.key],
+            {"extract": e.key, "measure": m.key, "removals": removals},
+            models=_hashes("removals", removals),
+        )
         for e, m in zip(extract, measure, strict=True)
     ]
     rows = [
@@ -327,8 +346,8 @@ def make_plan(recipe: Recipe) -> Plan:
     packed = [p.key for p in pack]
     work = {"rows": [{**r, "select": k} for r, k in zip(rows, selected, strict=True)]}
     work |= {"cluster": cluster.key, "tokenizer": tokenizer.key, "pack": packed, "dropped": [p.key for p in dropped]}
-    work["assets"] = hashes
-    describe_fields = dump | {"libraries": all_libraries(recipe.steps), "assets": hashes}
+    work["assets"] = hashes | _hashes("url", lists) | _hashes("removals", removals)
+    describe_fields = dump | {"libraries": all_libraries(recipe.steps, recipe.url.lists), "assets": work["assets"]}
     inputs = [cluster.key, selected, work["dropped"], tokenizer.key, packed]
     describe = _part("describe", "all", describe_fields, inputs, work)
     stages = {

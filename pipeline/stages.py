@@ -51,7 +51,9 @@ from pipeline.steps.options import VERDICT_PREFIX, DatatroveStep, Limit, LineSte
 from pipeline.steps.pii.scrubber import Ordinals, Scrubber
 from pipeline.steps.predictor import Predictor
 from pipeline.steps.presets import expand, requested, resolved
-from pipeline.steps.url import UrlRules, host_of
+from pipeline.steps.removals import COPY_OF_REMOVED, REMOVED, Removals, without_copies
+from pipeline.steps.url import UrlRules
+from pipeline.steps.url_parts import host_of
 from pipeline.text.chunks import measure_chunks, removed_word_fraction
 from pipeline.text.line_rules import mark_lines
 from pipeline.text.scan import measure_texts
@@ -78,7 +80,7 @@ ON_RECORD: ContextVar[Callable[[Record], None]] = ContextVar("ON_RECORD", defaul
 
 def extract(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Read raw slices; write `documents.parquet` (RAW_DOCUMENT) and `fates.parquet` (FATE), one row a record in all."""
-    rules = UrlRules(recipe.url)
+    rules = UrlRules(recipe.url, part.work["lists"])
     documents: list[tuple[Any, ...]] = []
     fates: list[tuple[Any, ...]] = []
     digests: list[dict[str, Any]] = []
@@ -255,7 +257,8 @@ def _kept_spans(recipe: Recipe, texts: pa.LargeStringArray, sources: pa.ChunkedA
 def judge(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Read measures; write `decisions.parquet` (id, drop_reason, failed: indices of every failed Limit).
 
-    A document that passes all Limits and has no word left by the line rules is dropped, too: `no_text_left`.
+    A document that passes all Limits and has no word left by the line rules is dropped, too: `no_text_left`. One that a
+    removal list names is `removed_on_request`, whatever else it is.
     """
     held = _limits(recipe)
     words = "kept_n_words_and_symbols"
@@ -264,6 +267,8 @@ def judge(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None
     decisions = judge_limits(table, held)
     is_blank = pc.and_(pc.equal(decisions["drop_reason"], ""), pc.equal(table[words], 0))
     reasons = pc.if_else(is_blank, "no_text_left", decisions["drop_reason"])
+    if part.work["removals"]:
+        reasons = pc.if_else(_is_removed(part, store, out), REMOVED, reasons)
     decisions = decisions.set_column(1, JUDGED.field("drop_reason"), reasons)
     if table.num_rows:
         name = table["source"][0].as_py()
@@ -284,6 +289,17 @@ def judge(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None
     out.write_table("decisions.parquet", decisions)
 
 
+def _is_removed(part: Part, store: PartStore, out: PartWriter) -> pa.BooleanArray:
+    """Which documents a removal list names; counts the entries, and says which of them found a document."""
+    removals = Removals(part.work["removals"])
+    documents = store.table("extract", part.work["extract"], "documents.parquet", ["id", "url"])
+    measures = store.table("measure", part.work["measure"], "measures.parquet", ["id", "exact"])
+    _check_same_ids(documents, measures)
+    removed, found = removals.find(documents.append_column("exact", measures["exact"]))
+    out.facts["removals"] = {"entries": removals.entries, "found": found}
+    return removed
+
+
 # -- 4. Match and Cluster: passing documents only ----------------------------------------------------------------------
 
 
@@ -292,7 +308,7 @@ def match(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None
     band = part.work["band"]
     by_source = recipe.dedup.scope == "source"
     keys = (
-        _passing(store, row, ["id", band, *(["source"] * by_source)]).rename_columns(
+        _passing(recipe, store, row, ["id", band, *(["source"] * by_source)]).rename_columns(
             ["id", "key", *(["scope"] * by_source)]
         )
         for row in part.work["rows"]
@@ -306,7 +322,7 @@ def cluster(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
     ranks = {name: rank for rank, name in enumerate(recipe.sources)}
     tables = []
     for index, row in enumerate(part.work["rows"]):
-        passing = _passing(store, row, ["id", "source", "kept_n_chars"])
+        passing = _passing(recipe, store, row, ["id", "source", "kept_n_chars"])
         dates = store.table("extract", row["extract"], "documents.parquet", ["id", "date"])
         date = dates["date"].take(pc.index_in(passing["id"], dates["id"]))
         rank = pa.array([ranks[s] for s in passing["source"].to_pylist()], pa.int32())
@@ -327,20 +343,30 @@ def cluster(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
         for m in part.work["match"]
     )
     clusters = cluster_documents(edges, documents.drop_columns("part"), recipe.dedup)
+    if recipe.removals.files:
+        clusters = without_copies(clusters, _removed_ids(store, part.work["rows"]))
     part_of = documents["part"].take(pc.index_in(clusters["id"], documents["id"]))
-    firsts = clusters.filter(pc.equal(clusters["id"], clusters["survivor"]))
+    is_first = pc.and_(pc.equal(clusters["id"], clusters["survivor"]), pc.equal(clusters["reason"], ""))
+    firsts = clusters.filter(is_first)
     for size, n in _value_counts(firsts["size"]):
         out.counts.add("cluster_sizes", str(size), n=n)
     for index in range(len(part.work["rows"])):
         out.write_table(f"clusters-{index:05d}.parquet", clusters.filter(pc.equal(part_of, index)))
 
 
-def _passing(store: PartStore, row: Mapping[str, str], columns: list[str]) -> pa.Table:
-    """Columns of the measures of a Part's documents that passed every Limit."""
+def _passing(recipe: Recipe, store: PartStore, row: Mapping[str, str], columns: list[str]) -> pa.Table:
+    """Columns of the measures of a Part's documents that passed every Limit, and of those to remove with copies."""
     table = store.table("measure", row["measure"], "measures.parquet", columns)
     decisions = store.table("judge", row["judge"], "decisions.parquet", ["id", "drop_reason"])
     _check_same_ids(table, decisions)
-    return table.filter(pc.equal(decisions["drop_reason"], ""))
+    taken = ["", REMOVED] if recipe.removals.with_copies else [""]
+    return table.filter(pc.is_in(decisions["drop_reason"], pa.array(taken)))
+
+
+def _removed_ids(store: PartStore, rows: list[Mapping[str, str]]) -> pa.ChunkedArray:
+    tables = [store.table("judge", row["judge"], "decisions.parquet", ["id", "drop_reason"]) for row in rows]
+    decisions = pa.concat_tables(tables)
+    return decisions["id"].filter(pc.equal(decisions["drop_reason"], REMOVED))
 
 
 # -- 5. Select: decisions applied, personal data replaced --------------------------------------------------------------
@@ -407,8 +433,9 @@ def _clean(documents: pa.Table, measures: pa.Table | None, scrubber: Scrubber) -
 
 
 def _dropped(documents: pa.Table, reason: pa.ChunkedArray, scrubber: Scrubber) -> pa.Table:
-    """The documents that have a reason, their whole text, personal data replaced: DOCUMENT and the column `reason`."""
-    mask = pc.not_equal(reason, "")
+    """The documents with a reason other than a request for removal, their whole text, personal data replaced: DOCUMENT
+    and the column `reason`."""
+    mask = pc.invert(pc.is_in(reason, pa.array(["", REMOVED, COPY_OF_REMOVED])))
     rest = documents.filter(mask)
     return _clean(rest, None, scrubber)[0].append_column("reason", reason.filter(mask))
 
@@ -575,7 +602,7 @@ def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> N
         sources=list(recipe.sources),
         recipe=recipe.model_dump(mode="json")
         | {"steps": [step.model_dump(mode="json") for step in resolved(recipe.steps)]},
-        libraries=all_libraries(recipe.steps),
+        libraries=all_libraries(recipe.steps, recipe.url.lists),
         assets=part.work["assets"],
         inputs=inputs,
         files=files,

@@ -9,7 +9,7 @@ from pipeline.card.front_matter import largest_first
 from pipeline.manifest import Manifest, total
 
 DUPLICATES = ("exact_duplicate", "near_duplicate")
-AFTER_LIMITS = ("no_text_left", *DUPLICATES)
+AFTER_LIMITS = ("no_text_left", "removed_on_request", "copy_of_removed", *DUPLICATES)
 """Reasons that come after the Limits, in the order of their Stages."""
 
 SHOWN_REASONS = 50

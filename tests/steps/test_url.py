@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.steps.options import UrlOptions
-from pipeline.steps.url import UrlRules, host_of
+from pipeline.steps.url import UrlRules
+from pipeline.steps.url_parts import host_of
 
 RULES = UrlRules(
     UrlOptions(deny_domains=("evil.com", "Bücher.example", "co.uk.test", "10.0.0.1"), deny_words=("Casino", "naïve"))
