@@ -53,13 +53,13 @@ from pipeline.steps.predictor import Predictor
 from pipeline.steps.presets import expand, requested, resolved
 from pipeline.steps.removals import COPY_OF_REMOVED, REMOVED, Removals, without_copies
 from pipeline.steps.url import UrlRules
-from pipeline.steps.url_parts import host_of
 from pipeline.text.chunks import measure_chunks, removed_word_fraction
 from pipeline.text.line_rules import mark_lines
 from pipeline.text.scan import measure_texts
 from pipeline.text.shingles import shingle_hashes
 from pipeline.text.spans import apply_spans
 from pipeline.text.stop_words import count_stop_words
+from pipeline.text.url_parts import host_of
 from pipeline.text.words import count_words, merge_counts
 from pipeline.tokenizer import vocab
 from pipeline.tokenizer.encode import encode_documents

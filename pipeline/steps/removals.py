@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from pipeline.document import ID_TYPE
 from pipeline.steps.url_lists import ListFile, lines_of
-from pipeline.steps.url_parts import host_of, listed_host, page_of
+from pipeline.text.url_parts import host_of, listed_host, page_of
 
 REMOVED: Final = "removed_on_request"
 COPY_OF_REMOVED: Final = "copy_of_removed"

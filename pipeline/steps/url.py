@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.steps.options import UrlOptions
-from pipeline.steps.url_lists import ListFile, entries_of, url_files, ut1_keys, words_of
-from pipeline.steps.url_parts import decoded, listed_host, page_of, spelled
+from pipeline.steps.url_lists import ListFile, entries_of, url_files, words_of
+from pipeline.steps.ut1 import ut1_keys
 from pipeline.text.addresses import (
     ALLOW,
     DENY,
@@ -25,6 +25,7 @@ from pipeline.text.addresses import (
     table,
 )
 from pipeline.text.buffers import views
+from pipeline.text.url_parts import decoded, listed_host, page_of, spelled
 
 _SEPARATORS = re.compile(r"[^\x00-\x7f\w]+")
 

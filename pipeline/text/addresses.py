@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.kernels import kernel, leaf
+from pipeline.text.url_parts import MAX_HOST_CHARS
 
 Data = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -32,8 +33,6 @@ FATES: Final = (
     "url_denied_subword",
 )
 """What the codes of `judge` mean; the first that holds, in this order."""
-MAX_HOST_CHARS: Final = 253
-"""RFC 1035, section 2.3.4 (255 octets on the wire, 253 characters written)."""
 
 _BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)
@@ -215,7 +214,7 @@ def _parts(data: Data, start: int, end: int) -> tuple[int, int, int, int]:
 
 @leaf
 def _page_key(data: Data, parts: tuple[int, int, int, int], end: int) -> np.uint64:
-    """The key of what `pipeline.steps.url.page_of` gives for a plain address."""
+    """The key of what `pipeline.text.url_parts.page_of` gives for a plain address."""
     host, host_end, port, port_end = parts
     state = _BASIS
     www = 0

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.steps.options import UrlOptions
 from pipeline.steps.url import UrlRules
-from pipeline.steps.url_parts import host_of
+from pipeline.text.url_parts import host_of
 
 RULES = UrlRules(
     UrlOptions(deny_domains=("evil.com", "Bücher.example", "co.uk.test", "10.0.0.1"), deny_words=("Casino", "naïve"))

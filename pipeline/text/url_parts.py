@@ -4,7 +4,8 @@ import re
 from typing import Final
 from urllib.parse import quote
 
-from pipeline.text.addresses import MAX_HOST_CHARS
+MAX_HOST_CHARS: Final = 253
+"""RFC 1035, section 2.3.4 (255 octets on the wire, 253 characters written)."""
 
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
