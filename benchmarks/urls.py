@@ -65,7 +65,7 @@ def classes(urls: list[str], mine: list[str], peer: Peer) -> list[str]:
 
 def main() -> None:
     """Measure, print, keep."""
-    options = arguments(__doc__ or "", ["warc"])
+    options = arguments(__doc__ or "", ["warc", "html"])
     lists = url_files(OPTIONS)
     domains, pages = (column.to_pylist() for column in unpacked(lists["ut1"]["sha256"]))
     words = [word for some in words_of(lists).values() for word in some]

@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from pipeline.steps.options import UrlOptions
 from pipeline.steps.url_lists import ListFile, entries_of, url_files, words_of
-from pipeline.steps.ut1 import ut1_keys
+from pipeline.steps.ut1 import page_keys, ut1_keys
 from pipeline.text.addresses import (
     ALLOW,
     DENY,
     FATES,
+    HAS_PAGE,
     HOST,
-    PAGE,
     SOFT,
     WORD,
     Keys,
@@ -25,7 +25,7 @@ from pipeline.text.addresses import (
     table,
 )
 from pipeline.text.buffers import views
-from pipeline.text.url_parts import decoded, listed_host, page_of, spelled
+from pipeline.text.url_parts import decoded, listed_host, spelled
 
 _SEPARATORS = re.compile(r"[^\x00-\x7f\w]+")
 
@@ -48,16 +48,13 @@ class UrlRules:
             {_folded(word) for word in (*own[name], *shipped.get(name, ()))} - allowed
             for name in ("deny_words", "deny_soft_words", "deny_subwords")
         )
-        self._own = table(
-            [
-                *(_keys(map(listed_host, own[f"{side}_domains"]), HOST) for side in ("allow", "deny")),
-                *(_keys(map(page_of, own[f"{side}_urls"]), PAGE) for side in ("allow", "deny")),
-                _keys(words, WORD),
-                _keys(soft, WORD),
-            ],
-            [ALLOW, DENY, ALLOW, DENY, DENY, SOFT],
-        )
-        self._listed = ut1_keys(lists)
+        self._listed, ut1_pages = ut1_keys(lists)
+        entries: list[tuple[Keys, int]] = [(_keys(words, WORD), DENY), (_keys(soft, WORD), SOFT)]
+        for side, kind, pages in (("allow", ALLOW, ()), ("deny", DENY, (ut1_pages,))):
+            entries.append((_keys(map(listed_host, own[f"{side}_domains"]), HOST), kind))
+            for page, host in (page_keys(own[f"{side}_urls"]), *pages):
+                entries += [(page, kind), (host, HAS_PAGE)]
+        self._own = table([keys for keys, _ in entries], [kind for _, kind in entries])
         self._subwords = automaton(word.encode() for word in subwords)
         self._threshold = options.soft_word_threshold
 

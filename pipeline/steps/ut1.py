@@ -5,12 +5,13 @@ The lists: Fabrice Prigent, Université Toulouse Capitole, https://dsi.ut-capito
 
 import hashlib
 import os
+import re
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -28,24 +29,34 @@ from pipeline.text.url_parts import page_of
 
 _MAX_LIST_BYTES: Final = 1 << 30
 """Of an unpacked list. UT1's domains, version 0.3.0 of the archive, have 124 million."""
-_TABLE_FORM: Final = 1
+_TABLE_FORM: Final = 2
 """Raised when keys or their order in a kept table change."""
 _LOCK_TIMEOUT_S: Final = 600
 
 
-def ut1_keys(lists: Mapping[str, ListFile]) -> Keys:
-    """The keys of UT1's domains and pages as `pipeline.text.addresses.Table` has them, uint64, mapped from the cache.
+class Ut1(NamedTuple):
+    """`hosts`: keys as `pipeline.text.addresses.Table` has them; `pages`: keys of pages and of their hosts, [2, n].
+    Both uint64, mapped from the cache."""
 
-    Made once, by one process, in about six processor seconds. Entries that are public suffixes themselves (`xxx`, `sex.pl`) are
-    left out: the walk from a host over the domains above it then ends at its registered domain, as in datatrove.
+    hosts: Keys
+    pages: Keys
+
+
+def ut1_keys(lists: Mapping[str, ListFile]) -> Ut1:
+    """UT1's domains and pages, if they are among `lists`.
+
+    Made once, by one process, in about six processor seconds. Entries that are public suffixes themselves (`xxx`,
+    `sex.pl`) are left out: the walk from a host over the domains above it then ends at its registered domain, as in
+    datatrove.
 
     Raises:
         pipeline.config.ConfigError: the archive is damaged, or the cache cannot be written.
     """
     if "ut1" not in lists:
-        return table([], []).keys
+        return Ut1(table([], []).keys, np.zeros((2, 0), np.uint64))
     made_of = f"{_TABLE_FORM} {lists['ut1']['sha256']} {metadata.version(SUFFIX_LIST)}"
     path = cache_folder() / "url-lists" / f"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}.npy"
+    pages_path = path.with_suffix(".pages.npy")
     try:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,9 +64,9 @@ def ut1_keys(lists: Mapping[str, ListFile]) -> Keys:
                 if not path.is_file():
                     domains, urls = unpacked(lists["ut1"]["sha256"])
                     domains = domains.filter(_is_below_suffix(domains))
-                    keys = [keys_of(*views(domains), HOST), keys_of(*views(_pages(urls)), PAGE)]
-                    _write(path, table(keys, [DENY, DENY]).keys)
-        found = np.asarray(np.load(path, mmap_mode="r"))
+                    _write(pages_path, page_keys(urls.to_pylist()))
+                    _write(path, table([keys_of(*views(domains), HOST)], [DENY]).keys)
+        found = Ut1(*(np.asarray(np.load(file, mmap_mode="r")) for file in (path, pages_path)))
     except Timeout:
         raise ConfigError(
             [f"url.lists: {path}.lock has been held for {_LOCK_TIMEOUT_S} s; is a process stuck?"]
@@ -64,7 +75,8 @@ def ut1_keys(lists: Mapping[str, ListFile]) -> Keys:
         raise ConfigError(
             [f"url.lists: {path}: {error}; set GRISTMILL_CACHE to a folder that can be written"]
         ) from None
-    found.setflags(write=False)
+    for keys in found:
+        keys.setflags(write=False)
     return found
 
 
@@ -102,8 +114,12 @@ def _is_below_suffix(domains: pa.LargeStringArray) -> pa.BooleanArray:
     return pc.invert(pc.is_in(domains, pa.array(exact, pa.large_string())))
 
 
-def _pages(urls: pa.LargeStringArray) -> pa.LargeStringArray:
-    return pa.array(map(page_of, urls.to_pylist()), pa.large_string())
+def page_keys(urls: Iterable[str]) -> Keys:
+    """The keys of pages, and of the hosts they are on: uint64 [2, n]."""
+    pages = [page_of(url) for url in urls]
+    hosts = [re.split("[:/?]", page, maxsplit=1)[0] for page in pages]
+    columns = ((pages, PAGE), (hosts, HOST))
+    return np.stack([keys_of(*views(pa.array(some, pa.large_string())), kind) for some, kind in columns])
 
 
 def _write(path: Path, keys: Keys) -> None:

@@ -24,6 +24,8 @@ HOST, PAGE, WORD = np.uint64(1), np.uint64(2), np.uint64(3)
 ALLOW: Final = 1
 DENY: Final = 2
 SOFT: Final = 4
+HAS_PAGE: Final = 8
+"""Of a host: a list names a page of it."""
 FATES: Final = (
     "",
     "url_denied_domain",
@@ -43,19 +45,20 @@ _DOT, _SLASH, _COLON, _AT, _OPEN, _CLOSE, _QUERY, _HASH, _BACK, _PERCENT = map(o
 
 
 class Automaton(NamedTuple):
-    """`after[state, symbol]` is the next state, int32; `accepts[state]` whether a subword ends there, bool; `symbols`
-    the symbol of each byte, int32 [256], 0 for those in no subword."""
+    """A state is a place in `after` and `accepts`, from 0. `after[state + symbol]` is the next state, uint32;
+    `accepts[state]` whether a subword ends there, bool; `symbols` the symbol of each byte, uint32 [256], 0 for those in
+    no subword."""
 
-    after: npt.NDArray[np.int32]
+    after: npt.NDArray[np.uint32]
     accepts: npt.NDArray[np.bool_]
-    symbols: npt.NDArray[np.int32]
+    symbols: npt.NDArray[np.uint32]
 
 
 def automaton(subwords: Iterable[bytes]) -> Automaton:
     """The automaton that finds each of `subwords`, which are not empty."""
     patterns = sorted(set(subwords))
     used = sorted({byte for pattern in patterns for byte in pattern})
-    symbols = np.zeros(256, np.int32)
+    symbols = np.zeros(256, np.uint32)
     symbols[used] = np.arange(1, len(used) + 1)
     after = np.zeros((1 + sum(map(len, patterns)), 1 + len(used)), np.int32)
     accepts = np.zeros(len(after), np.bool_)
@@ -79,11 +82,13 @@ def automaton(subwords: Iterable[bytes]) -> Automaton:
                 waiting.append(child)
             else:
                 after[state, symbol] = after[fallback, symbol]
-    return Automaton(_fixed(after), _fixed(accepts), _fixed(symbols))
+    width = after.shape[1]
+    places = (after * width).astype(np.uint32).reshape(-1)
+    return Automaton(_fixed(places), _fixed(np.repeat(accepts, width)), _fixed(symbols))
 
 
 class Table(NamedTuple):
-    """Open addressing: `keys`, uint64, 0 if free, length a power of two; `kinds`, uint8, bits of ALLOW, DENY, SOFT."""
+    """Open addressing: `keys`, uint64, 0 if free, length a power of two; `kinds`, uint8, bits of the kinds above."""
 
     keys: Keys
     kinds: npt.NDArray[np.uint8]
@@ -246,26 +251,36 @@ def _is_usual_port(data: Data, port: int, end: int) -> bool:
 
 
 @leaf
+def _is_number(data: Data, host: int, host_end: int) -> bool:
+    """Is the last label a number, as of an IP address, which has no domains above it?"""
+    i = host_end
+    while i > host and 48 <= data[i - 1] <= 57:
+        i -= 1
+    return bool(i < host_end and (i == host or data[i - 1] == _DOT))
+
+
+@leaf
 def _by_address(data: Data, start: int, end: int, slots: Keys, bits: Data, listed: Keys) -> int:
     """The bits of the hosts and the page that an address names: ALLOW, DENY of its host, SOFT for DENY of the page."""
     parts = _parts(data, start, end)
     host, host_end = parts[0], parts[1]
     found, state = 0, _BASIS
+    is_number = _is_number(data, host, host_end)
     for k in range(host_end - host):
         i = host_end - 1 - k
         state = (state ^ np.uint64(_lower(data[i]))) * _PRIME
-        if i == host or data[i - 1] == _DOT:
+        if i == host or (data[i - 1] == _DOT and not is_number):
             key = _mixed(state, HOST)
             at = _find(slots, key)
             if at >= 0:
                 found |= bits[at]
             if _find(listed, key) >= 0:
                 found |= DENY
-    key = _page_key(data, parts, end)
-    at = _find(slots, key)
-    if at >= 0:
-        found |= ALLOW if bits[at] & ALLOW else SOFT
-    return found | SOFT if _find(listed, key) >= 0 else found
+    if found & HAS_PAGE:
+        at = _find(slots, _page_key(data, parts, end))
+        if at >= 0:
+            found |= ALLOW if bits[at] & ALLOW else SOFT
+    return found
 
 
 @leaf
@@ -274,14 +289,14 @@ def _by_words(data: Data, start: int, end: int, slots: Keys, bits: Data, subword
     different soft words deny."""
     after, accepts, symbols = subwords
     is_denied, has_subword, n_soft = False, False, 0
-    symbol_state, state, in_word = 0, _BASIS, False
+    node, state, in_word = np.uint32(0), _BASIS, False
     for i in range(start, end + 1):
         byte = _lower(data[i]) if i < end else 0
         if byte >= 128 or 97 <= byte <= 122 or 48 <= byte <= 57:
             state = (state ^ np.uint64(byte)) * _PRIME
             in_word = True
-            symbol_state = after[symbol_state, symbols[byte]]
-            has_subword |= accepts[symbol_state]
+            node = after[node + symbols[byte]]
+            has_subword |= accepts[node]
         elif in_word:
             key = _mixed(state, WORD)
             at = _find(slots, key)
@@ -317,7 +332,7 @@ def judge(
         plain: the addresses, bytes and offsets, none that `needs_respelling`.
         words: the same in letters and digits, decoded, in lower case beyond ASCII; what separates words is ASCII.
         own: keys of all kinds.
-        listed: more keys of hosts and pages that are denied, as in `Table`.
+        listed: more keys of hosts that are denied, as in `Table`.
         subwords: what no row of letters and digits may hold, whatever separates them.
         threshold: different soft words that deny.
     """

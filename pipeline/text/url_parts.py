@@ -1,14 +1,15 @@
 """What an address names: its host and its page, in forms that are equal for equal addresses."""
 
 import re
+from functools import lru_cache
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 MAX_HOST_CHARS: Final = 253
 """RFC 1035, section 2.3.4 (255 octets on the wire, 253 characters written)."""
 
-_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
-_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_ESCAPE = re.compile(r"%(2[DEde]|[46][1-9A-Fa-f]|3[0-9]|[57][0-9Aa]|5[Ff]|7[Ee]|[0-9A-Fa-f][a-f]|[a-f][0-9A-F])")
+_PLAIN = re.compile(r"[!-~]*")
 _NO_HOST = re.compile(r"[\s/:@?#\\%]")
 _AFTER_HOST = re.compile(r"[/?#\\]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:(?=//)")
@@ -53,6 +54,8 @@ def listed_host(entry: str) -> str:
 
 
 def _quoted(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
     return quote(text.encode("utf-8", "replace"), safe=_PRINTABLE)
 
 
@@ -79,7 +82,7 @@ def decoded(url: str) -> str:
     """`url` with percent-encoded bytes decoded as UTF-8 (RFC 3986, section 2.1)."""
     if "%" not in url:
         return url
-    return _PERCENT.sub(lambda run: bytes.fromhex(run.group().replace("%", "")).decode("utf-8", "replace"), url)
+    return unquote_to_bytes(url.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
 def _normal_host(host: str) -> str:
@@ -89,6 +92,11 @@ def _normal_host(host: str) -> str:
     if host.isascii():
         return host
     try:
-        return host.encode("idna").decode("ascii").lower()
+        return ".".join(label if label.isascii() else _ascii_label(label) for label in host.split("."))
     except UnicodeError:
         return host
+
+
+@lru_cache(4096)
+def _ascii_label(label: str) -> str:
+    return label.encode("idna").decode("ascii").lower()
