@@ -6,6 +6,7 @@ Both get the same URLs, one core, warm. Two fifths are those of archives, the ot
 
 import statistics
 from collections import Counter
+from itertools import cycle, islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -69,11 +70,13 @@ def main() -> None:
     lists = url_files(OPTIONS)
     domains, pages = (column.to_pylist() for column in unpacked(lists["ut1"]["sha256"]))
     words = [word for some in words_of(lists).values() for word in some]
-    urls = made(QUICK_URLS if options.quick else N_URLS, SEED, seen(options.paths), domains, pages, words)
+    of_archives = seen(options.paths)
+    urls = made(QUICK_URLS if options.quick else N_URLS, SEED, of_archives, domains, pages, words)
+    crawled = pa.array(islice(cycle(of_archives), len(urls)), pa.large_string())
     column = pa.array(urls, pa.large_string())
     start_s, rules = cpu_s(lambda: UrlRules(OPTIONS, lists))
     rules.check_all(column[:10])
-    times: dict[str, list[float]] = {"peer": [], "ours": []}
+    times: dict[str, list[float]] = {"peer": [], "ours": [], "ours, URLs of archives": []}
     with Peer(
         peer_python("datatrove-0.10.1", DATATROVE), Path(__file__).parent / "peers" / "datatrove_urls.py"
     ) as peer:
@@ -82,6 +85,7 @@ def main() -> None:
             times["peer"].append(answer["cpu_s"])
             seconds, reasons = cpu_s(lambda: rules.check_all(column))
             times["ours"].append(seconds)
+            times["ours, URLs of archives"].append(cpu_s(lambda: rules.check_all(crawled))[0])
         theirs, mine = answer["reasons"], reasons.to_pylist()
         other = [k for k in range(len(urls)) if theirs[k] != mine[k]]
         why = classes([urls[k] for k in other], [mine[k] for k in other], peer)
@@ -102,7 +106,8 @@ def main() -> None:
     ratio = statistics.median(a / b for a, b in zip(times["peer"], times["ours"], strict=True))
     claims = {
         "speedup_vs_datatrove": {"value": round(ratio, 1), "goal": None, "unit": "times"},
-        "urls_per_s": {"value": round(rate["ours"]), "goal": 1_000_000, "unit": "URLs a second"},
+        "urls_per_s": {"value": round(rate["ours, URLs of archives"]), "goal": 1_000_000, "unit": "URLs a second"},
+        "made_urls_per_s": {"value": round(rate["ours"]), "goal": 1_000_000, "unit": "URLs a second"},
         "agreement": {"value": round(same, 4), "goal": None, "unit": "share"},
         "unexplained": {"value": why.count("other"), "goal": 0, "unit": "URLs"},
     }

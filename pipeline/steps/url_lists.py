@@ -44,7 +44,7 @@ def own_files(paths: Iterable[str], at: str, name: str) -> dict[str, ListFile]:
     Raises:
         pipeline.config.ConfigError: a file cannot be read.
     """
-    found = {}
+    found: dict[str, ListFile] = {}
     for i, path in enumerate(paths):
         file = find(path, f"{at}.{i}")
         found[f"{name}.{i}"] = {"path": path if "://" in path else str(file.path), "sha256": file.sha256}

@@ -3,11 +3,12 @@
 import re
 from functools import lru_cache
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 MAX_HOST_CHARS: Final = 253
 """RFC 1035, section 2.3.4 (255 octets on the wire, 253 characters written)."""
 
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _ESCAPE = re.compile(r"%(2[DEde]|[46][1-9A-Fa-f]|3[0-9]|[57][0-9Aa]|5[Ff]|7[Ee]|[0-9A-Fa-f][a-f]|[a-f][0-9A-F])")
 _PLAIN = re.compile(r"[!-~]*")
 _NO_HOST = re.compile(r"[\s/:@?#\\%]")
@@ -82,7 +83,7 @@ def decoded(url: str) -> str:
     """`url` with percent-encoded bytes decoded as UTF-8 (RFC 3986, section 2.1)."""
     if "%" not in url:
         return url
-    return unquote_to_bytes(url.encode("utf-8", "replace")).decode("utf-8", "replace")
+    return _PERCENT.sub(lambda run: bytes.fromhex(run.group().replace("%", "")).decode("utf-8", "replace"), url)
 
 
 def _normal_host(host: str) -> str:

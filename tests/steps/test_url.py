@@ -126,9 +126,9 @@ def test_entries_that_could_never_match_are_refused(field: str, entry: str) -> N
     ids=lambda url: url[:20],
 )
 def test_a_megabyte_takes_linear_time(url: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     RULES.check(url)
-    assert time.perf_counter() - started < 2, "about .1 s on an idle core; quadratic time would be minutes"
+    assert time.process_time() - started < 2, "about .1 s on an idle core; quadratic time would be minutes"
 
 
 @given(st.text())
