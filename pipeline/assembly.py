@@ -21,13 +21,18 @@ def joined_counts(part: Part, store: PartStore) -> tuple[manifest.Counts, dict[s
     """Counts, histograms and input digests of all Parts, summed; integers add up to the same in any order."""
     counts = manifest.Counts(store.marker("cluster", part.work["cluster"]).counts)
     inputs: list[dict[str, Any]] = []
+    removals: list[dict[str, Any]] = []
     for row in part.work["rows"]:
         markers = [store.marker(stage, row[stage]) for stage in ("extract", "measure", "judge", "select")]
         for marker in markers:
             counts = counts + marker.counts
         inputs += markers[0].facts["inputs"]
+        removals += [marker.facts["removals"] for marker in markers if "removals" in marker.facts]
     for key in part.work["pack"]:
         counts = counts + store.marker("pack", key).counts
+    if removals:
+        found = {place for one in removals for place in one["found"]}
+        counts["removals"] = {"entries": removals[0]["entries"], "matched": len(found)}
     measured = counts.pop("histograms", {})
     edges = {name: list(measure.edges) for name in sorted(measured) if (measure := measure_of(name))}
     histograms = {name: {"edges": edges[name], "counts": measured[name]} for name in edges}

@@ -27,6 +27,7 @@ from pipeline.sources.record import Slice
 from pipeline.steps.model_files import PINNED, find
 from pipeline.steps.options import DatatroveStep, LineStep, Step
 from pipeline.steps.presets import expand, requested
+from pipeline.steps.url_lists import ListFile, list_libraries, own_files, url_files
 from pipeline.tokenizer.given import read_model
 
 KEY_DIGITS = 32
@@ -81,7 +82,7 @@ STAGES: Mapping[str, StageSpec] = {
             ),
             ("fasttext-numpy2-wheel", "numpy", "pyarrow"),
         ),
-        StageSpec("judge", 1, ("pipeline.steps.limits",), ("pyarrow",)),
+        StageSpec("judge", 1, ("pipeline.steps.limits", "pipeline.steps.removals"), ("pyarrow",)),
         StageSpec("match", 1, ("pipeline.dedup.match",), ("pyarrow",)),
         StageSpec("cluster", 1, ("pipeline.dedup.cluster",), ("pyarrow",)),
         StageSpec(
@@ -153,9 +154,9 @@ def step_libraries(steps: Iterable[Step]) -> dict[str, str]:
     return found
 
 
-def all_libraries(steps: Iterable[Step] = ()) -> dict[str, str]:
-    """Every version that may change bytes of a dataset of a recipe with these steps, for its manifest."""
-    joined = {"python": platform.python_version(), **step_libraries(steps)}
+def all_libraries(steps: Iterable[Step] = (), lists: Iterable[str] = ()) -> dict[str, str]:
+    """Every version that may change bytes of a dataset of a recipe with these parts, for its manifest."""
+    joined = {"python": platform.python_version(), **step_libraries(steps), **list_libraries(lists)}
     for stage in STAGES:
         joined |= library_versions(stage)
     return dict(sorted(joined.items()))
@@ -179,7 +180,7 @@ def models_of(recipe: Recipe) -> dict[str, dict[str, str]]:
     return found
 
 
-def _hashes(models: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def _model_hashes(models: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Name of a pinned model, or field of the recipe -> sha256."""
     return {m["path"] if m["path"] in PINNED else field: m["sha256"] for field, m in models.items()}
 
@@ -223,10 +224,15 @@ def _label(slices: Sequence[Slice]) -> str:
 
 
 def _extract_parts(
-    recipe: Recipe, cuts: Iterable[Sequence[Slice]], models: Mapping[str, Mapping[str, str]]
+    recipe: Recipe,
+    cuts: Iterable[Sequence[Slice]],
+    lists: Mapping[str, ListFile],
+    models: Mapping[str, Mapping[str, str]],
 ) -> list[Part]:
-    shared = {"url": recipe.url.model_dump(mode="json"), "extract": recipe.extract.model_dump(mode="json")}
+    url = recipe.url.model_dump(mode="json", exclude={"files"})
+    shared = {"url": url, "extract": recipe.extract.model_dump(mode="json")}
     looked = {LANGUAGE_MODEL: models[LANGUAGE_MODEL]} if recipe.extract.looks else {}
+    hashes, libraries = _hashes("url", lists) | _model_hashes(looked), list_libraries(recipe.url.lists)
     if looked:
         shared["language"] = {"max_chars": recipe.language.max_chars}
     left_out = _LISTING_FIELDS | _FETCHING_FIELDS
@@ -237,9 +243,14 @@ def _extract_parts(
         pieces = [{f.name: getattr(s, f.name) for f in dataclass_fields(s)} for s in slices]
         inputs = [{k: v for k, v in piece.items() if k != "url" and (v or k != "unavailable")} for piece in pieces]
         fields = {"source": sources[slices[0].source], **shared}
-        work = {"slices": pieces, "models": looked}
-        parts.append(_part("extract", _label(slices), fields, inputs, work, models=_hashes(looked)))
+        work = {"slices": pieces, "lists": lists, "models": looked}
+        parts.append(_part("extract", _label(slices), fields, inputs, work, libraries, hashes))
     return parts
+
+
+def _hashes(field: str, lists: Mapping[str, ListFile]) -> dict[str, str]:
+    """The files that a field of the recipe names, as assets."""
+    return {f"{field}.{name}": file["sha256"] for name, file in lists.items()}
 
 
 def _pack_groups(recipe: Recipe, extracts: list[Part]) -> list[list[int]]:
@@ -310,8 +321,9 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     signature = {k: dump["dedup"][k] for k in ("ngram_words", "bands", "rows", "seed", "near")}
     sources = list(recipe.sources)
 
-    models = models_of(recipe)
-    extract, hashes = _extract_parts(recipe, cuts, models), _hashes(models)
+    models, lists = models_of(recipe), url_files(recipe.url)
+    removals = own_files(recipe.removals.files, "removals.files", "files")
+    extract, hashes = _extract_parts(recipe, cuts, lists, models), _model_hashes(models)
     measure_fields = {
         "language": {"max_chars": recipe.language.max_chars},
         QUALITY_MODELS: {name: {k: m[k] for k in ("label", "max_chars")} for name, m in dump[QUALITY_MODELS].items()},
@@ -326,8 +338,18 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
         _part("measure", e.label, measure_fields, [e.key], {"extract": e.key, "models": models}, classes, hashes)
         for e in extract
     ]
+    judge_fields: dict[str, Any] = {"limits": limit_fields}
+    if removals:
+        judge_fields["removals"] = {"with_copies": recipe.removals.with_copies}
     judge = [
-        _part("judge", m.label, {"limits": limit_fields}, [e.key, m.key], {"extract": e.key, "measure": m.key})
+        _part(
+            "judge",
+            m.label,
+            judge_fields,
+            [e.key, m.key],
+            {"extract": e.key, "measure": m.key, "removals": removals},
+            models=_hashes("removals", removals),
+        )
         for e, m in zip(extract, measure, strict=True)
     ]
     rows = [
@@ -369,8 +391,8 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     packed = [p.key for p in pack]
     work = {"rows": [{**r, "select": k} for r, k in zip(rows, selected, strict=True)]}
     work |= {"cluster": cluster.key, "tokenizer": tokenizer.key, "pack": packed, "dropped": [p.key for p in dropped]}
-    work["assets"] = hashes
-    describe_fields = dump | {"libraries": all_libraries(recipe.steps), "assets": hashes}
+    work["assets"] = hashes | _hashes("url", lists) | _hashes("removals", removals)
+    describe_fields = dump | {"libraries": all_libraries(recipe.steps, recipe.url.lists), "assets": work["assets"]}
     inputs = [cluster.key, selected, work["dropped"], tokenizer.key, packed]
     describe = _part("describe", "all", describe_fields, inputs, work)
     stages = {

@@ -1,5 +1,5 @@
-"""Before a run: whether its models have the labels that the recipe asks for, and whether what it will write fits on the
-disk. After a failure: whether the disk is full."""
+"""Before a run: whether its models have the labels that the recipe asks for and its lists hold entries, and whether
+what it will write fits on the disk. After a failure: whether the disk is full."""
 
 import errno
 import os
@@ -16,6 +16,8 @@ from pipeline.recipe import Recipe
 from pipeline.steps.model_files import PINNED, find, labels
 from pipeline.steps.options import PresetStep
 from pipeline.steps.presets import expand
+from pipeline.steps.removals import Removals
+from pipeline.steps.url_lists import check_entries, own_files
 
 Factors = Mapping[str, float]
 
@@ -59,6 +61,16 @@ def check_models(recipe: Recipe) -> None:
             problems += _missing(codes, known, at, model_path)
     if problems:
         raise ConfigError(problems)
+
+
+def check_lists(recipe: Recipe) -> None:
+    """Read the lists of entries that the recipe names.
+
+    Raises:
+        pipeline.config.ConfigError: one cannot be read, or has a line that is no entry.
+    """
+    check_entries(recipe.url)
+    Removals(own_files(recipe.removals.files, "removals.files", "files"))
 
 
 def _missing(wanted: Iterable[str], known: Sequence[str], at: str, path: str) -> list[str]:

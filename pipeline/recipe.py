@@ -28,6 +28,7 @@ from pipeline.steps.options import (
     PresetStep,
     QualityModel,
     QualityName,
+    RemovalOptions,
     Step,
     UrlOptions,
     Where,
@@ -36,8 +37,8 @@ from pipeline.steps.presets import PresetError, expand
 from pipeline.tokenizer.options import TokenizerOptions
 from pipeline.yaml_nodes import Path
 
-RESERVED_REASONS = ("exact_duplicate", "near_duplicate", "no_text_left")
-"""Drop reasons that Select gives; no Limit may have such a name."""
+RESERVED_REASONS = ("exact_duplicate", "near_duplicate", "no_text_left", "removed_on_request", "copy_of_removed")
+"""Drop reasons that stages give; no Limit may have such a name."""
 
 
 class CardOptions(Options):
@@ -82,6 +83,7 @@ class Recipe(Options):
         description="Line rules, Limits and datatrove's classes, in order; the first one failed is the reason.",
     )
     dedup: DedupOptions = DedupOptions()
+    removals: RemovalOptions = RemovalOptions()
     pii: PiiOptions = PiiOptions()
     mixture: MixtureOptions = MixtureOptions()
     tokenizer: TokenizerOptions = TokenizerOptions()
@@ -161,6 +163,9 @@ def check(recipe: Recipe) -> Iterator[Finding]:
             yield from _check_overrides(recipe, step, at)
     yield from _check_names(recipe)
     yield from _check_looks(recipe)
+    if recipe.removals.files and recipe.removals.with_copies and not (recipe.dedup.exact or recipe.dedup.near):
+        message = "copies are found by dedup, which is off; switch dedup.exact on, or say with_copies: false"
+        yield ("removals", "with_copies"), message
     for name in recipe.mixture.weights:
         yield from _known(name, recipe.sources, "source", ("mixture", "weights", name))
 

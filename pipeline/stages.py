@@ -54,7 +54,8 @@ from pipeline.steps.options import VERDICT_PREFIX, DatatroveStep, Limit, LineSte
 from pipeline.steps.pii.scrubber import Ordinals, Scrubber
 from pipeline.steps.predictor import Predictor
 from pipeline.steps.presets import expand, requested, resolved
-from pipeline.steps.url import UrlRules, host_of
+from pipeline.steps.removals import COPY_OF_REMOVED, REMOVED, Removals, without_copies
+from pipeline.steps.url import UrlRules
 from pipeline.text.chunks import measure_chunks, removed_word_fraction
 from pipeline.text.line_rules import mark_lines
 from pipeline.text.markup import count_markup
@@ -62,6 +63,7 @@ from pipeline.text.scan import measure_texts
 from pipeline.text.shingles import shingle_hashes
 from pipeline.text.spans import apply_spans
 from pipeline.text.stop_words import count_stop_words
+from pipeline.text.url_parts import host_of
 from pipeline.text.words import count_words, merge_counts
 from pipeline.tokenizer import vocab
 from pipeline.tokenizer.encode import encode_documents
@@ -84,7 +86,7 @@ ON_RECORD: ContextVar[Callable[[Record], None]] = ContextVar("ON_RECORD", defaul
 
 def extract(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Read raw slices; write `documents.parquet` (RAW_DOCUMENT) and `fates.parquet` (FATE), one row a record in all."""
-    rules = UrlRules(recipe.url)
+    rules = UrlRules(recipe.url, part.work["lists"])
     documents: list[tuple[Any, ...]] = []
     fates: list[tuple[Any, ...]] = []
     digests: list[dict[str, Any]] = []
@@ -152,8 +154,10 @@ def _to_documents(
     recipe: Recipe, models: Mapping[str, Mapping[str, str]], batch: list[Record], rules: UrlRules, extractor: Extractor
 ) -> None:
     """Turn pages into text in place, or give records their fates: by address, bytes, what shows, or extraction."""
-    for record in batch:
-        record.fate = record.fate or rules.check(record.url)
+    addressed = _open(batch)
+    urls = pa.array([record.url.encode("utf-8", "replace") for record in addressed], pa.large_binary())
+    for record, fate in zip(addressed, rules.check_all(urls.cast(pa.large_string())).to_pylist(), strict=True):
+        record.fate = fate
     pages = [(record, decode(record.html, record.charset)[0]) for record in _open(batch) if record.html is not None]
     _look_at_bytes(recipe.extract, pages)
     _look_at_what_shows(recipe, models, pages, extractor)
@@ -344,7 +348,8 @@ def _kept_spans(recipe: Recipe, texts: pa.LargeStringArray, sources: pa.ChunkedA
 def judge(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Read measures; write `decisions.parquet` (id, drop_reason, failed: indices of every failed Limit).
 
-    A document that passes all Limits and has no word left by the line rules is dropped, too: `no_text_left`.
+    A document that passes all Limits and has no word left by the line rules is dropped, too: `no_text_left`. One that a
+    removal list names is `removed_on_request`, whatever else it is.
     """
     held = _limits(recipe)
     words = "kept_n_words_and_symbols"
@@ -353,6 +358,8 @@ def judge(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None
     decisions = judge_limits(table, held)
     is_blank = pc.and_(pc.equal(decisions["drop_reason"], ""), pc.equal(table[words], 0))
     reasons = pc.if_else(is_blank, "no_text_left", decisions["drop_reason"])
+    if part.work["removals"]:
+        reasons = pc.if_else(_is_removed(part, store, out), REMOVED, reasons)
     decisions = decisions.set_column(1, JUDGED.field("drop_reason"), reasons)
     if table.num_rows:
         name = table["source"][0].as_py()
@@ -373,6 +380,17 @@ def judge(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None
     out.write_table("decisions.parquet", decisions)
 
 
+def _is_removed(part: Part, store: PartStore, out: PartWriter) -> pa.BooleanArray:
+    """Which documents a removal list names; counts the entries, and says which of them found a document."""
+    removals = Removals(part.work["removals"])
+    documents = store.table("extract", part.work["extract"], "documents.parquet", ["id", "url"])
+    measures = store.table("measure", part.work["measure"], "measures.parquet", ["id", "exact"])
+    _check_same_ids(documents, measures)
+    removed, found = removals.find(documents.append_column("exact", measures["exact"]))
+    out.facts["removals"] = {"entries": removals.entries, "found": found}
+    return removed
+
+
 # -- 4. Match and Cluster: passing documents only ----------------------------------------------------------------------
 
 
@@ -381,7 +399,7 @@ def match(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None
     band = part.work["band"]
     by_source = recipe.dedup.scope == "source"
     keys = (
-        _passing(store, row, ["id", band, *(["source"] * by_source)]).rename_columns(
+        _passing(recipe, store, row, ["id", band, *(["source"] * by_source)]).rename_columns(
             ["id", "key", *(["scope"] * by_source)]
         )
         for row in part.work["rows"]
@@ -395,7 +413,7 @@ def cluster(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
     ranks = {name: rank for rank, name in enumerate(recipe.sources)}
     tables = []
     for index, row in enumerate(part.work["rows"]):
-        passing = _passing(store, row, ["id", "source", "kept_n_chars"])
+        passing = _passing(recipe, store, row, ["id", "source", "kept_n_chars"])
         dates = store.table("extract", row["extract"], "documents.parquet", ["id", "date"])
         date = dates["date"].take(pc.index_in(passing["id"], dates["id"]))
         rank = pa.array([ranks[s] for s in passing["source"].to_pylist()], pa.int32())
@@ -416,20 +434,30 @@ def cluster(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
         for m in part.work["match"]
     )
     clusters = cluster_documents(edges, documents.drop_columns("part"), recipe.dedup)
+    if recipe.removals.files:
+        clusters = without_copies(clusters, _removed_ids(store, part.work["rows"]))
     part_of = documents["part"].take(pc.index_in(clusters["id"], documents["id"]))
-    firsts = clusters.filter(pc.equal(clusters["id"], clusters["survivor"]))
+    is_first = pc.and_(pc.equal(clusters["id"], clusters["survivor"]), pc.equal(clusters["reason"], ""))
+    firsts = clusters.filter(is_first)
     for size, n in _value_counts(firsts["size"]):
         out.counts.add("cluster_sizes", str(size), n=n)
     for index in range(len(part.work["rows"])):
         out.write_table(f"clusters-{index:05d}.parquet", clusters.filter(pc.equal(part_of, index)))
 
 
-def _passing(store: PartStore, row: Mapping[str, str], columns: list[str]) -> pa.Table:
-    """Columns of the measures of a Part's documents that passed every Limit."""
+def _passing(recipe: Recipe, store: PartStore, row: Mapping[str, str], columns: list[str]) -> pa.Table:
+    """Columns of the measures of a Part's documents that passed every Limit, and of those to remove with copies."""
     table = store.table("measure", row["measure"], "measures.parquet", columns)
     decisions = store.table("judge", row["judge"], "decisions.parquet", ["id", "drop_reason"])
     _check_same_ids(table, decisions)
-    return table.filter(pc.equal(decisions["drop_reason"], ""))
+    taken = ["", REMOVED] if recipe.removals.with_copies else [""]
+    return table.filter(pc.is_in(decisions["drop_reason"], pa.array(taken)))
+
+
+def _removed_ids(store: PartStore, rows: list[Mapping[str, str]]) -> pa.ChunkedArray:
+    tables = [store.table("judge", row["judge"], "decisions.parquet", ["id", "drop_reason"]) for row in rows]
+    decisions = pa.concat_tables(tables)
+    return decisions["id"].filter(pc.equal(decisions["drop_reason"], REMOVED))
 
 
 # -- 5. Select: decisions applied, personal data replaced --------------------------------------------------------------
@@ -496,8 +524,9 @@ def _clean(documents: pa.Table, measures: pa.Table | None, scrubber: Scrubber) -
 
 
 def _dropped(documents: pa.Table, reason: pa.ChunkedArray, scrubber: Scrubber) -> pa.Table:
-    """The documents that have a reason, their whole text, personal data replaced: DOCUMENT and the column `reason`."""
-    mask = pc.not_equal(reason, "")
+    """The documents with a reason other than a request for removal, their whole text, personal data replaced: DOCUMENT
+    and the column `reason`."""
+    mask = pc.invert(pc.is_in(reason, pa.array(["", REMOVED, COPY_OF_REMOVED])))
     rest = documents.filter(mask)
     return _clean(rest, None, scrubber)[0].append_column("reason", reason.filter(mask))
 
@@ -664,7 +693,7 @@ def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> N
         sources=list(recipe.sources),
         recipe=recipe.model_dump(mode="json")
         | {"steps": [step.model_dump(mode="json") for step in resolved(recipe.steps)]},
-        libraries=all_libraries(recipe.steps),
+        libraries=all_libraries(recipe.steps, recipe.url.lists),
         assets=part.work["assets"],
         inputs=inputs,
         files=files,

@@ -9,7 +9,7 @@ from pipeline.card.front_matter import largest_first
 from pipeline.manifest import Manifest, total
 
 DUPLICATES = ("exact_duplicate", "near_duplicate")
-AFTER_LIMITS = ("no_text_left", *DUPLICATES)
+AFTER_LIMITS = ("no_text_left", "removed_on_request", "copy_of_removed", *DUPLICATES)
 """Reasons that come after the Limits, in the order of their Stages."""
 
 SHOWN_KINDS = 50
@@ -107,12 +107,22 @@ def funnels(manifest: Manifest) -> str:
         "dropped as well. *Bytes dropped* are bytes of UTF-8 of the text as extracted."
     )
     parts = [f"## From records to documents\n\n{note}", _summary(manifest), legend]
+    if removals := manifest.counts.get("removals"):
+        parts.insert(2, _removals(removals))
     shown = manifest.sources[:SHOWN_SOURCES]
     parts += [f"### Source {code(source)}\n\n{_funnel(manifest, source)}" for source in shown]
     if len(manifest.sources) > len(shown):
         n = number(len(manifest.sources) - len(shown))
         parts.append(f"{n} more sources are in the counts of {code('manifest.json')}.")
     return "\n\n".join(parts)
+
+
+def _removals(counted: Mapping[str, int]) -> str:
+    entries, matched = counted["entries"], counted["matched"]
+    return (
+        f"Removal on request: of {number(entries)} entries {number(matched)} name a document or more; the others name "
+        "none of these records. What they name is neither in the dataset nor among the dropped texts."
+    )
 
 
 def _summary(manifest: Manifest) -> str:

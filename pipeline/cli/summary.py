@@ -34,9 +34,12 @@ def print_summary(dataset: Path, version: str, warnings: Sequence[str] | None = 
         say(line)
     say()
     held_out = {cell.cell for cell in described.cells if cell.split == "validation" and cell.rows}
+    asked = counts.get("removals", {"entries": 0, "matched": 0})
     unseen = [row.cell for row in described.mixture if row.rows and row.cell not in held_out]
     notes = [*(f"warning: {printable(warning)}" for warning in warnings), *remarks(described.mixture)]
     notes += [f"{name}: no documents for validation; raise packing.validation_share" for name in unseen]
+    if unmatched := asked["entries"] - asked["matched"]:
+        notes.append(f"{unmatched:,} of {asked['entries']:,} entries of the removal lists name no document")
     say("\n".join([*notes, ""]) if notes else "Every source is read once.\n")
     say(f"version  {version}")
     say(f"data     {dataset / version}")

@@ -14,6 +14,8 @@ from pipeline.dedup.match import match
 from pipeline.dedup.options import DedupOptions
 from pipeline.dedup.signatures import band_columns, signatures
 from pipeline.document import ID_TYPE
+from pipeline.steps.options import UrlOptions
+from pipeline.steps.url import UrlRules
 from pipeline.text.chunks import measure_chunks
 from pipeline.text.line_rules import RULES, mark_lines
 from pipeline.text.markup import count_markup
@@ -27,6 +29,7 @@ from pipeline.text.words import count_words
 def warm_up(rules: Sequence[str], groups: Collection[str]) -> None:
     """Send two short documents through the kernels that every run needs, those of line rules, and of some measures."""
     texts = pa.array(["One line of text.", "One line of text."], pa.large_string())
+    UrlRules(UrlOptions()).check_all(texts)
     spans = pa.nulls(len(texts), pa.list_(pa.int64()))
     for rule in rules:
         spans = mark_lines(texts, rule)

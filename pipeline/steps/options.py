@@ -1,8 +1,9 @@
 """Recipe fields of the steps: URL rules, language, line rules, Limits, datatrove's classes, personal data."""
 
 import re
+from collections.abc import Callable, Mapping
 from importlib.resources import files
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -57,14 +58,80 @@ def _measure(name: str, info: ValidationInfo) -> str:
 MeasureName = Annotated[str, AfterValidator(_measure)]
 
 
-class UrlOptions(Options):
-    """URL rules, applied before a page is parsed."""
+def _page(text: str) -> str:
+    if not re.fullmatch(r"(https?://)?[^\s/:@?#\\]+\.[^\s]+", text):
+        raise ValueError(f"{text[:60]!r} is no address of a page; write it such as https://example.org/page")
+    return text
 
-    deny_domains: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
-        (), description="Registered domains or hosts; subdomains are covered."
+
+def _subword(text: str) -> str:
+    if len(re.sub(r"[\W_]+", "", text)) < 2:
+        raise ValueError(f"{text[:60]!r} has fewer than two letters or digits; most URLs would hold it")
+    return text
+
+
+Hosts = tuple[Annotated[str, AfterValidator(_host)], ...]
+Pages = tuple[Annotated[str, AfterValidator(_page)], ...]
+Words = tuple[Annotated[str, AfterValidator(_word)], ...]
+Subwords = tuple[Annotated[str, AfterValidator(_subword)], ...]
+OwnList = Literal[
+    "allow_domains",
+    "allow_urls",
+    "allow_words",
+    "deny_domains",
+    "deny_urls",
+    "deny_words",
+    "deny_soft_words",
+    "deny_subwords",
+]
+
+
+class UrlOptions(Options):
+    """URL rules, applied before a page is parsed; docs/urls.md has their order and what each fate means."""
+
+    lists: tuple[Literal["ut1", "words"], ...] = Field(
+        (),
+        description="Lists that come with datatrove. `ut1`: 4.6 million domains and pages of the University of "
+        "Toulouse: adult, malware, phishing and more. `words`: its words, soft words and subwords. FineWeb has both.",
     )
-    deny_words: tuple[Annotated[str, AfterValidator(_word)], ...] = Field(
+    soft_word_threshold: int = Field(2, ge=1, le=100, description="Different soft words in a URL that deny it.")
+    allow_domains: Hosts = Field((), description="Domains, subdomains included, that no rule denies.")
+    allow_urls: Pages = Field((), description="Pages that no rule denies.")
+    allow_words: Subwords = Field((), description="Words, soft words and subwords that do not count.")
+    deny_domains: Hosts = Field((), description="Registered domains or hosts; subdomains are covered.")
+    deny_urls: Pages = Field((), description="Pages; http, https, `www.` and a final slash make no difference.")
+    deny_words: Words = Field(
         (), description="Words that may not occur, as whole words, in a URL; upper and lower case are equal."
+    )
+    deny_soft_words: Words = Field((), description="Words of which `soft_word_threshold` different ones deny a URL.")
+    deny_subwords: Subwords = Field(
+        (), description="Letters and digits that may not follow each other in a URL, whatever stands between them."
+    )
+    files: dict[OwnList, tuple[Annotated[str, Field(min_length=1)], ...]] = Field(
+        default_factory=dict,
+        description="More entries of the lists above, by name: files as paths or fsspec URLs, UTF-8, one entry a line, "
+        "`#` before remarks.",
+    )
+
+    OWN_LISTS: ClassVar[tuple[str, ...]] = get_args(OwnList)
+    ENTRY_CHECKS: ClassVar[Mapping[str, Callable[[str], str]]] = {
+        name: {"domains": _host, "urls": _page, "subwords": _subword}.get(name.rpartition("_")[2], _word)
+        for name in get_args(OwnList)
+    } | {"allow_words": _subword}
+
+
+class RemovalOptions(Options):
+    """Documents to remove on request; docs/urls.md has the form of an entry. Nothing is extracted or measured again."""
+
+    files: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (),
+        description="Paths or fsspec URLs. One entry a line: the URL of a page, `domain:example.org`, or 32 "
+        "hexadecimal digits of a document's id or of the hash of its text.",
+    )
+    with_copies: bool = Field(
+        True,
+        description="Remove the duplicates of a removed document, too, so that none of them takes its place. They are "
+        "those that `dedup` finds.",
     )
 
 
