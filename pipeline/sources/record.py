@@ -45,7 +45,8 @@ class Record:
 
     `offset` is unique within the file: see `document.RAW_DOCUMENT`. `fate` is "" if the record can become a document;
     then either `html` (bytes of a page, with `charset` from the HTTP header or "") or `text` is set. `detail` explains
-    a fate in a few words and holds nothing of the page's text.
+    a fate in a few words and holds nothing of the page's text. `declared_language` is what the record itself states,
+    in its own spelling; of source code the programming language.
     """
 
     path: str
@@ -54,6 +55,7 @@ class Record:
     date: str = ""
     title: str = ""
     licence: str = ""
+    declared_language: str = ""
     fate: str = ""
     detail: str = ""
     html: bytes | None = None
