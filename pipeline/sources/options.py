@@ -41,16 +41,16 @@ Markup = Literal["plain", "gutenberg", "wikitext", "latex", "jats"]
 
 
 class TableSource(SourceOptions):
-    """Rows of JSONL, CSV or TSV (plain, gzip, zstd), Parquet or Arrow files, or whole text and Markdown files (UTF-8)."""
+    """Rows of JSONL, CSV or TSV (plain, gzip, zstd), Parquet or Arrow files; whole text and Markdown files (UTF-8)."""
 
     type: Literal["tables"]
     path: str = Field(min_length=1, description="A file, a folder or a glob; any fsspec URL.")
     text_column: str = Field("text", min_length=1, description="Column of the text; a row without it: `missing_text`.")
     markup: Markup = Field(
         "plain",
-        description="What the text is written in and turned from: Project Gutenberg's files (header, licence and footer "
-        "go), MediaWiki's wikitext, LaTeX (*.tex files too), JATS XML (*.xml and *.nxml files too). Title, date, licence "
-        "and URL that it states count where no column has them.",
+        description="What the text is written in, to be turned into plain text: Project Gutenberg's files (header, "
+        "licence and footer go), MediaWiki's wikitext, LaTeX (reads *.tex, too) or JATS XML (*.xml and *.nxml, too). "
+        "Title, date, licence and URL that it states count where no column has them.",
     )
     url_column: str | None = Field(
         None, description="Column of the URL. A name with dots, such as `meta.url`, also leads into nested columns."
@@ -66,7 +66,8 @@ class MediaWikiSource(SourceOptions):
 
     type: Literal["mediawiki"]
     path: str = Field(
-        min_length=1, description="A file, a folder (searched for *.xml, *.xml.bz2, *.xml.gz) or a glob; any fsspec URL."
+        min_length=1,
+        description="A file, a folder (searched for *.xml, *.xml.bz2, *.xml.gz) or a glob; any fsspec URL.",
     )
 
 
@@ -77,8 +78,8 @@ class CodeSource(SourceOptions):
     path: str = Field(min_length=1, description="A folder, a file or a glob; any fsspec URL.")
     licences: tuple[str, ...] = Field(
         (),
-        description="SPDX identifiers; a file under another licence, or none that is known, gets the fate "
-        "`other_licence`. Empty: all files. A file's licence is what its SPDX line says, else the nearest licence file.",
+        description="SPDX identifiers; a file under another licence, or under none that is known, gets the fate "
+        "`other_licence`. Empty: all files. What counts is the file's SPDX line, else the nearest licence file.",
     )
 
 

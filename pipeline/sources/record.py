@@ -28,6 +28,7 @@ class Slice:
 
     `path` is relative to the source's root and, with an offset, names a record for good; `url` says how to open the
     file (a local path or an fsspec URL). `etag` is the store's ETag, or mtime in nanoseconds for a local file.
+    `licence_file` is the path, relative to the source's root, of the file that states the licence of source code.
     """
 
     source: str
@@ -37,6 +38,7 @@ class Slice:
     etag: str
     start: int
     end: int
+    licence_file: str = ""
 
 
 @dataclass(slots=True)

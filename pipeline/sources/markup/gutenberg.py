@@ -23,7 +23,8 @@ _END = re.compile(
 )
 _FIELD = re.compile(r"^(Title|Language):[ \t]*+([^\r\n]++(?:\r?\n[ \t]{2,}+[^\r\n]++)*+)", re.MULTILINE)
 _CREDIT = re.compile(
-    r"(?:\s*+(?:Produced by|E-?text prepared by|This e-?text was|Transcribed (?:by|from)|HTML version by|Note: Project Gutenberg)"
+    r"(?:\s*+(?:Produced by|E-?text prepared by|This e-?text was|Transcribed (?:by|from)|HTML version by"
+    r"|Note: Project Gutenberg)"
     r"(?:[^\n]*+\n(?![ \t\r]*+\n))*+[^\n]*+)?+",
     re.IGNORECASE,
 )
