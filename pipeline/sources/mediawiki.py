@@ -11,9 +11,9 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from lxml import etree
@@ -72,17 +72,15 @@ def read_dump(slice_: Slice) -> Iterator[Record]:
 
 
 def _head(file: BinaryIO, path: str) -> bytes:
-    try:
-        packed = (
-            bz2.BZ2File(file)
-            if path.endswith(".bz2")
-            else gzip.GzipFile(fileobj=file)
-            if path.endswith(".gz")
-            else file
-        )
-        return packed.read(HEAD_BYTES)
-    except (EOFError, OSError, zlib.error):
-        return b""
+    """The first inflated bytes, up to the end of `<siteinfo>`, or to damage."""
+    packed: Any = file
+    if path.endswith((".bz2", ".gz")):
+        packed = bz2.BZ2File(file) if path.endswith(".bz2") else gzip.GzipFile(fileobj=file)
+    head = b""
+    with suppress(EOFError, OSError, zlib.error):
+        while len(head) < HEAD_BYTES and _SITE_END not in head and (block := packed.read1(HEAD_BYTES // 16)):
+            head += block
+    return head
 
 
 def _site(head: bytes) -> _Site:

@@ -25,7 +25,7 @@ _FIELD = re.compile(r"^(Title|Language):[ \t]*+([^\r\n]++(?:\r?\n[ \t]{2,}+[^\r\
 _CREDIT = re.compile(
     r"(?:\s*+(?:Produced by|E-?text prepared by|This e-?text was|Transcribed (?:by|from)|HTML version by"
     r"|Note: Project Gutenberg)"
-    r"(?:[^\n]*+\n(?![ \t\r]*+\n))*+[^\n]*+)?+",
+    r"(?:[^\n]*+\n(?![ \t\r]*+\n))*+[^\n]*+)*+",
     re.IGNORECASE,
 )
 

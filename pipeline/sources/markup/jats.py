@@ -6,6 +6,7 @@ figures, references, footnotes and all that stands behind the body are left out.
 libxml2 reads the article with its limits on: 256 elements deep, 10 MB a text, nothing fetched, no entity expanded.
 """
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -36,13 +37,14 @@ BLOCKS = frozenset(
     }
     | {"verse-group", "verse-line", "statement", "speech", "disp-formula", "attrib", "code", "preformat", "body", "app"}
 )
+LIST_MARK = "- "
 DROPPED_REFERENCES = frozenset({"bibr", "fn", "table-fn", "corresp", "aff", "author-notes"})
 """Kinds of `xref` whose text is a number or sign without meaning where the target is gone."""
 _CREATIVE_COMMONS = re.compile(
     r"creativecommons\.org/(?:licenses/(by(?:-nc)?(?:-nd|-sa)?)/(\d\.\d)|publicdomain/(zero)/(\d\.\d))", re.IGNORECASE
 )
 _TEX_BODY = re.compile(r"\\begin\{document\}(.*)\\end\{document\}", re.DOTALL)
-_CITED = re.compile(r" ?(?:\[[\s,;–\-\x00]*+\]|\([\s,;–\-\x00]*+\))|[\s,–]*+\x00")
+_CITED = re.compile(r" ?(?:\[[\s,;–\-\x00]*+\]|\([\s,;–\-\x00]*+\))|(?<![\s,–])[\s,–]*+\x00")
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 _XML_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _CUT = "\x00"
@@ -96,32 +98,30 @@ def _line(node: etree._Element | None) -> str:
 def _blocks(node: etree._Element) -> Iterator[str]:
     """The paragraphs of an element: text between the begins and ends of blocks inside it."""
     line: list[str] = []
-    for piece in _inline(node):
-        if piece == "\n":
-            yield _paragraph(line)
-            line = []
-        else:
+    mark = ""
+    for piece in (*_inline(node), "\n"):
+        if piece == LIST_MARK:
+            mark = piece
+        elif piece != "\n":
             line.append(piece)
-    yield _paragraph(line)
-
-
-def _paragraph(pieces: list[str]) -> str:
-    text = " ".join(_CITED.sub("", "".join(pieces)).split())
-    return "" if text == "-" else text
+        elif text := " ".join(_CITED.sub("", "".join(line)).split()):
+            yield mark + text
+            line, mark = [], ""
 
 
 def _inline(node: etree._Element) -> Iterator[str]:
     """The text of an element, "\\n" at the edges of blocks."""
     name = _name(node)
     if isinstance(node, etree._Entity):
-        yield node.text
+        named = html.unescape(node.text)  # &alpha; and the like, which the document type would define
+        yield "" if named == node.text else named
     elif name == "xref" and node.get("ref-type") in DROPPED_REFERENCES:
         yield _CUT
     elif name in ("inline-formula", "disp-formula") and (tex := node.find(".//{*}tex-math")) is not None:
         yield _tex("".join(tex.itertext()))
     elif name and name not in DROPPED:
         yield "\n" * (name in BLOCKS)
-        yield "- " * (name == "list-item")
+        yield LIST_MARK * (name == "list-item")
         yield node.text or ""
         for child in node:
             yield from _inline(child)

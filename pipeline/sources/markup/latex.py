@@ -16,6 +16,8 @@ from pipeline.sources.markup.converted import Converted
 MAX_MACRO_CHARS = 100
 """A macro without arguments that stands for plain text of this length is replaced by it; others go."""
 
+MAX_OPTIONS = 2
+"""Arguments in brackets that a citation may have."""
 MAX_FLOAT_DEPTH = 3
 """Captions inside captions are read so deep."""
 
@@ -84,8 +86,9 @@ _MACRO = re.compile(
 )
 _IN_FORMULA = re.compile(r"\\label\{[^{}]*+\}|\\nonumber\b|\\notag\b")
 _PARAGRAPH = re.compile(r"\n[ \t]*+\n\s*+")
-_LINE_BREAK = re.compile(r"[ \t]*+\n[ \t]*+")
+_LINE_BREAK = re.compile(r"(?<![ \t])[ \t]*+\n[ \t]*+")
 _BLANKS = re.compile(r"[ \t]{2,}+")
+_BEFORE_LINE_END = re.compile(r"(?<![ \t])[ \t]++(?=\n)")
 _BLANK_LINES = re.compile(r" ?\n[ \t]*+\n\s*+")
 _CUT_BRACKETS = re.compile(rf" ?[(\[][ ,;\n]*+{_CUT}[ ,;\n{_CUT}]*+[)\]]")
 _CUT_BEFORE_SIGN = re.compile(rf" ?{_CUT}++(?=[ ,.;:)\n]|\Z)")
@@ -104,7 +107,7 @@ def convert(latex: str) -> Converted:
 
 
 def _tidy(text: str) -> str:
-    text = _BLANKS.sub(" ", text)
+    text = _BLANKS.sub(" ", _BEFORE_LINE_END.sub("", text))
     text = _CUT_BEFORE_SIGN.sub("", _CUT_BRACKETS.sub("", text)).replace(_CUT, "")
     return _BLANK_LINES.sub("\n\n", text).strip()
 
@@ -175,15 +178,14 @@ class _Walk:
         if name in _FLOATS:
             return partner + 1, "".join(self._captions(at + 1, partner, depth + 1))
         following = at + 1
-        title = ""
-        if self._mark_at(following) == "[":
-            closing = self._partner.get(following, following)
-            title = " (" + self._source[self._tokens[following].end() : self._tokens[closing].start()] + ")"
-            following = closing + 1
+        option = self._partner.get(following) if self._mark_at(following) == "[" else None
+        if name in _NAMED:
+            if option is not None:
+                self._after[option] = ").\n\n"
+            return following + (option is not None), f"\n\n{name.capitalize()}" + (".\n\n" if option is None else " (")
+        following = self._skip_option(following)
         for _ in range(_ENV_ARGUMENTS.get(name, 0)):
             following = self._skip_argument(following)
-        if name in _NAMED:
-            return following, f"\n\n{name.capitalize()}{_prose(title) if '$' not in title else ''}.\n\n"
         return following, "\n\n"
 
     def _captions(self, at: int, end: int, depth: int) -> Iterator[str]:
@@ -214,11 +216,13 @@ class _Walk:
             return start, "\n\n"
         if name == "item":
             closing = self._partner.get(following) if self._mark_at(following) == "[" else None
+            if closing is not None:
+                self._after[closing] = " "
             return following + (closing is not None), "\n- "
         if name in ("def", "gdef", "edef", "let"):
             return self._skip_definition(following), ""
         if _CITATION.match(name):
-            while self._mark_at(following) == "[":
+            for _ in range(MAX_OPTIONS):
                 following = self._skip_option(following)
             return self._skip_argument(following), _CUT
         for _ in range(_DROPPED_ARGUMENTS.get(name, 0)):
@@ -245,7 +249,7 @@ class _Walk:
             self._accent = "" if mark == "}" else self._accent
             return at + 1, ""
         if mark in "[]" or partner is None:
-            return at + 1, mark
+            return at + 1, "" if at in self._after else mark
         made = self._source[self._tokens[at].start() : self._tokens[partner].end()]
         return partner + 1, _formula(made) if mark == "$$" else made
 
