@@ -139,7 +139,8 @@ def test_inputs_that_are_not_there(here: Path, say: Commander) -> None:
         == "sources.main: row.jsonl: no such file or folder (looked from FOLDER); did you mean rows.jsonl?"
     )
     assert path("data/2024.jsonl") == (
-        "sources.main: data/2024.jsonl: no such file or folder (looked from FOLDER); name a file, a folder or a pattern that is there"
+        "sources.main: data/2024.jsonl: no such file or folder (looked from FOLDER); name a file, a folder or a pattern "
+        "that is there (--set sources.main.path=PATH)"
     )
     assert (
         path('"web*.jsonl"') == "sources.main: web*.jsonl: no file matches the pattern (looked from FOLDER); correct it"

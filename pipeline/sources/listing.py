@@ -135,7 +135,8 @@ def _find_local(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
     if root.exists():
         return _nothing(name, path, "neither a file nor a folder; name one of these")
     near = get_close_matches(root.name, _names_in(root.parent), n=1)
-    meant = f"; did you mean {root.parent / near[0]}?" if near else "; name a file, a folder or a pattern that is there"
+    there = "; name a file, a folder or a pattern that is there" + f" (--set sources.{name}.path=PATH)" * bool(name)
+    meant = f"; did you mean {root.parent / near[0]}?" if near else there
     return _nothing(name, path, f"no such file or folder (looked from {Path.cwd()}){meant}")
 
 

@@ -135,8 +135,8 @@ def test_a_changed_licence_is_another_input_to_the_files_below_it(tmp_path: Path
         ),
         ("Redistributions in binary form must reproduce the above copyright notice, ...", "BSD-2-Clause"),
         (
-            "Redistributions in binary form must reproduce the above\n * copyright notice ... may be used to endorse or "
-            "promote products\nderived from",
+            "Redistributions in binary form must reproduce the above\n * copyright notice ... may be used to endorse "
+            "or promote products\nderived from",
             "BSD-3-Clause",
         ),
         ("All rights reserved.", ""),

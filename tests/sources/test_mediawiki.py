@@ -18,7 +18,8 @@ from pipeline.sources.record import Record
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="is">
   <siteinfo><base>https://is.wikipedia.org/wiki/Fors%C3%AD%C3%B0a</base>
-    <namespaces><namespace key="0" /><namespace key="6">Mynd</namespace><namespace key="14">Flokkur</namespace></namespaces>
+    <namespaces><namespace key="0" />
+<namespace key="6">Mynd</namespace><namespace key="14">Flokkur</namespace></namespaces>
   </siteinfo>
 """
 TAIL = "</mediawiki>\n"
