@@ -48,7 +48,7 @@ _ADVICE = (
     ),
     (
         (".xml", ".xml.gz", ".xml.bz2", ".nxml"),
-        "recipes/encyclopedia.yaml reads the dump of a wiki, recipes/papers.yaml articles in JATS; convert others to text",
+        "recipes/encyclopedia.yaml reads a wiki's dump, recipes/papers.yaml articles in JATS; convert others to text",
     ),
     ((".tex",), "recipes/papers.yaml reads LaTeX"),
     ((".html", ".htm", ".epub", ".pdf", ".docx", ".odt", ".rtf"), "no source reads it; convert it to text"),
