@@ -122,9 +122,8 @@ def _find_local(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
         return [local_slice(name, root, root.name)]
     if root.is_dir():
         found = [local_slice(name, file, file.relative_to(root).as_posix()) for file in _walk(root, suffixes)]
-        return found or _nothing(
-            name, path, f"the folder holds no file that ends in {', '.join(suffixes)}; put some there, or name another"
-        )
+        ending = f" that ends in {', '.join(suffixes)}" if all(suffixes) else ""
+        return found or _nothing(name, path, f"the folder holds no file{ending}; put some there, or name another")
     if glob.has_magic(path):
         root = Path(*_fixed_parts(str(root)))
         matches = (Path(match) for match in glob.glob(str(Path(path).expanduser()), recursive=True))  # noqa: PTH207 - a pattern may be absolute

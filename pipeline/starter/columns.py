@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from pipeline.sources.options import TableSource
 from pipeline.sources.record import Slice, SourceError
+from pipeline.sources.rows import MAX_ROW_BYTES
 
 PEEKED_ROWS = 50
 PEEKED_BYTES = 8_000_000
@@ -124,6 +125,7 @@ def _peek_lines(file: Slice) -> Values:
 def _peek_delimited(file: Slice) -> Values:
     """Values go through the `csv` module, as in the source."""
     path = file.path.lower()
+    csv.field_size_limit(MAX_ROW_BYTES)
     with closing(open_file(file)) as raw, suppress(EOFError, OSError, zlib.error, csv.Error):
         head = _unpacked(raw, path).read(PEEKED_BYTES).decode("utf-8-sig", "replace")
         rows = csv.reader(io.StringIO(head, newline=""), delimiter="\t" if ".tsv" in path[-8:] else ",")
