@@ -19,6 +19,7 @@ from urllib.parse import quote
 from lxml import etree
 
 from pipeline.sources.markup import wikitext
+from pipeline.sources.markup.converted import MarkupError
 from pipeline.sources.opening import open_slice
 from pipeline.sources.record import Record, Slice
 from pipeline.sources.rows import MAX_ROW_BYTES, damaged, fate_of, without_surrogates
@@ -232,7 +233,9 @@ def _record(slice_: Slice, offset: int, page: bytes | None, site: _Site) -> Reco
     elif not text:
         record.fate = "no_page_text"
     else:
-        record.text = wikitext.convert(text, site.files, site.categories).text
-        if not record.text:
-            record.text, record.fate, record.detail = None, "empty_text", "nothing is left of the wikitext"
+        try:
+            record.text = wikitext.convert(text, site.files, site.categories).text or None
+            record.fate = "" if record.text else "empty_text"
+        except MarkupError as error:
+            record.fate, record.detail = "bad_markup", str(error)
     return record

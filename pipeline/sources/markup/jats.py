@@ -12,8 +12,10 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from pipeline.sources.markup.converted import Converted, MarkupError
+from pipeline.sources.markup.converted import Converted, MarkupError, check_size
 
+MAX_CHARS = 10_000_000
+"""A longer article is not parsed, since its tree may take half a gigabyte. Articles have 10^5 to 10^6."""
 MAX_LICENCE_CHARS = 200
 """Of a licence that names no Creative Commons licence by its address, the beginning is kept."""
 DROPPED = frozenset(
@@ -55,8 +57,9 @@ def convert(xml: str) -> Converted:
     """The text of an article, and what its front matter states.
 
     Raises:
-        MarkupError: if it is not well-formed XML within libxml2's limits, or holds no `article`.
+        MarkupError: if it is not well-formed XML within libxml2's limits, longer than MAX_CHARS, or holds no `article`.
     """
+    check_size(xml, MAX_CHARS)
     parser = etree.XMLParser(
         resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False, encoding="utf-8", remove_comments=True
     )

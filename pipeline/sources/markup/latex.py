@@ -11,8 +11,24 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from pipeline.sources.markup.converted import Converted
+from pipeline.sources.markup.converted import Converted, check_size
+from pipeline.sources.markup.latex_names import (
+    ACCENTS,
+    DROPPED,
+    DROPPED_ARGUMENTS,
+    ENV_ARGUMENTS,
+    FLOATS,
+    HEADINGS,
+    LIGATURES,
+    MATH,
+    NAMED,
+    REFERENCES,
+    SYMBOLS,
+    VERBATIM,
+)
 
+MAX_CHARS = 2_000_000
+"""A longer file is not converted, since its tokens would take more than half a gigabyte. Papers have 10^5."""
 MAX_MACRO_CHARS = 100
 """A macro without arguments that stands for plain text of this length is replaced by it; others go."""
 
@@ -21,53 +37,7 @@ MAX_OPTIONS = 2
 MAX_FLOAT_DEPTH = 3
 """Captions inside captions are read so deep."""
 
-_MATH = ("math", "displaymath", "equation", "eqnarray", "align", "alignat", "flalign", "gather", "multline", "dmath")
-_DROPPED = ("tabular", "tabularx", "longtable", "tikzpicture", "picture", "pspicture", "thebibliography", "comment",
-    "filecontents", "CCSXML", "keywords", "titlepage", "forest", "tikzcd", "algorithmic", "icmlauthorlist")  # fmt: skip
-_FLOATS = ("figure", "table", "wrapfigure", "wraptable", "sidewaystable", "sidewaysfigure", "algorithm", "teaserfigure")
-_ENV_ARGUMENTS = {"minipage": 1, "multicols": 1, "column": 1, "spacing": 1, "adjustbox": 1, "list": 2}
-"""Environment -> how many arguments in braces it has."""
-_VERBATIM = ("verbatim", "lstlisting", "minted", "alltt")
-_NAMED = ("abstract", "theorem", "lemma", "proposition", "corollary", "definition", "remark", "example", "proof",
-    "conjecture", "claim")  # fmt: skip
-_HEADINGS = frozenset(
-    {"part", "chapter", "section", "subsection", "subsubsection", "paragraph", "subparagraph", "appendixpage"}
-)
-_DROPPED_ARGUMENTS = {
-    **dict.fromkeys(
-        ("label", "ref", "eqref", "pageref", "autoref", "cref", "Cref", "vref", "nameref", "input", "include", "index",
-         "includegraphics", "bibliography", "bibliographystyle", "vspace", "hspace", "usepackage", "documentclass",
-         "pagestyle", "thispagestyle", "thanks", "footnote", "footnotetext", "footnotemark", "author", "affiliation",
-         "date", "email", "address", "institute", "phantom", "vphantom", "hphantom", "url", "includepdf",
-         "bibitem", "color", "pacs", "graphicspath", "theoremstyle", "hypersetup", "todo", "nocite", "marginpar",
-         "subjclass", "orcid", "emails", "setcitestyle", "captionsetup", "geometry", "title", "subtitle", "keywords",
-         "titlerunning", "authorrunning", "externaldocument", "addbibresource", "fontsize", "linespread",
-         "twocolumn", "icmltitlerunning", "icmlaffiliation", "vskip", "allowdisplaybreaks", "tag"), 1),
-    **dict.fromkeys(("setlength", "addtolength", "newtheorem", "setcounter", "addtocounter", "addcontentsline",
-        "newcommand",
-        "renewcommand", "providecommand", "DeclareMathOperator", "rule", "markboth", "newenvironment",
-        "renewenvironment", "definecolor", "titleformat", "sisetup", "icmlauthor", "DeclareRobustCommand"), 2),
-    **dict.fromkeys(("textcolor", "colorbox", "href", "hyperlink", "resizebox", "scalebox", "raisebox", "hyperref",
-        "multirow", "multicolumn", "parbox"), 1),
-}  # fmt: skip
-"""Command -> how many of its arguments go. Of a link or a colour the first goes and the text stays."""
-_REFERENCES = frozenset({"ref", "eqref", "pageref", "autoref", "cref", "Cref", "vref", "nameref"})
 _CITATION = re.compile(r"(?:[Tt]ext|[Pp]aren|[Aa]uto|foot|super)?[cC]ite[a-zA-Z]*\Z")
-_SYMBOLS = {
-    "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "aa": "å", "AA": "Å", "l": "ł", "L": "Ł",
-    "i": "ı", "j": "ȷ", "dots": "…", "ldots": "…", "textellipsis": "…", "S": "§", "P": "¶", "copyright": "©",
-    "pounds": "£", "textendash": "–", "textemdash": "—", "textquoteright": "’", "textquoteleft": "‘",
-    "textquotedblleft": "“", "textquotedblright": "”", "textbackslash": "\\", "textasciitilde": "~", "textdegree": "°",
-    "textbar": "|", "textless": "<", "textgreater": ">", "textregistered": "®", "texttrademark": "™", "euro": "€",
-    "LaTeX": "LaTeX", "TeX": "TeX", "newline": "\n", "linebreak": "\n", "par": "\n\n", "newpage": "\n\n",
-    "clearpage": "\n\n", "quad": " ", "qquad": " ", "\\": "\n", " ": " ", ",": " ", ";": " ", ":": " ", "\n": " ",
-    "%": "%", "&": "&", "#": "#", "_": "_", "$": "$", "{": "{", "}": "}", "textunderscore": "_", "slash": "/",
-}  # fmt: skip
-_ACCENTS = {"`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", "=": "\u0304", "u": "\u0306", ".": "\u0307",
-    '"': "\u0308", "r": "\u030a", "H": "\u030b", "v": "\u030c", "d": "\u0323", "c": "\u0327", "k": "\u0328",
-    "b": "\u0331"}  # fmt: skip
-_LIGATURES = (("---", "—"), ("--", "–"), ("``", "“"), ("''", "”"), ("~", " "))
-
 _CUT = "\x00"
 """Stands where a citation or reference was, until brackets around it are gone, too."""
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+(?:\n[ \t]*+(?=\S))?+")
@@ -95,7 +65,12 @@ _CUT_BEFORE_SIGN = re.compile(rf" ?{_CUT}++(?=[ ,.;:)\n]|\Z)")
 
 
 def convert(latex: str) -> Converted:
-    """The text of a file, and its `\\title`."""
+    """The text of a file, and its `\\title`.
+
+    Raises:
+        MarkupError: if it is longer than MAX_CHARS.
+    """
+    check_size(latex, MAX_CHARS)
     source = _COMMENT.sub(r"\1", latex.replace(_CUT, ""))
     macros = {match[1] or match[3]: match[2] or match[4] for match in _MACRO.finditer(source)}
     head, begin, body = source.partition("\\begin{document}")
@@ -115,7 +90,7 @@ def _tidy(text: str) -> str:
 def _prose(text: str) -> str:
     """Text between commands: source lines joined to paragraphs, typewriter spellings as characters."""
     text = "\n\n".join(_LINE_BREAK.sub(" ", part) for part in _PARAGRAPH.split(text))
-    for spelling, character in _LIGATURES:
+    for spelling, character in LIGATURES:
         text = text.replace(spelling, character)
     return text
 
@@ -169,22 +144,22 @@ class _Walk:
         if token["edge"] == "end" or partner is None:
             return at + 1, "" if name == "document" else "\n\n"
         inside = slice(token.end(), self._tokens[partner].start())
-        if name in _MATH:
+        if name in MATH:
             return partner + 1, _formula(self._source[token.start() : self._tokens[partner].end()])
-        if name in _VERBATIM:
+        if name in VERBATIM:
             return partner + 1, f"\n\n{self._source[inside].strip()}\n\n"
-        if name in _DROPPED:
+        if name in DROPPED:
             return partner + 1, ""
-        if name in _FLOATS:
+        if name in FLOATS:
             return partner + 1, "".join(self._captions(at + 1, partner, depth + 1))
         following = at + 1
         option = self._partner.get(following) if self._mark_at(following) == "[" else None
-        if name in _NAMED:
+        if name in NAMED:
             if option is not None:
                 self._after[option] = ").\n\n"
             return following + (option is not None), f"\n\n{name.capitalize()}" + (".\n\n" if option is None else " (")
         following = self._skip_option(following)
-        for _ in range(_ENV_ARGUMENTS.get(name, 0)):
+        for _ in range(ENV_ARGUMENTS.get(name, 0)):
             following = self._skip_argument(following)
         return following, "\n\n"
 
@@ -203,13 +178,13 @@ class _Walk:
         following = at + 1
         if name in self._macros:
             return following, self._macros[name] + space
-        if name in _SYMBOLS:
-            symbol = _SYMBOLS[name]
+        if name in SYMBOLS:
+            symbol = SYMBOLS[name]
             return following, {"ı": "i", "ȷ": "j"}.get(symbol, symbol) if self._accent else symbol
-        if name in _ACCENTS and self._mark_at(following) == "{":
-            self._accent = _ACCENTS[name]
+        if name in ACCENTS and self._mark_at(following) == "{":
+            self._accent = ACCENTS[name]
             return following, ""
-        if name in _HEADINGS:
+        if name in HEADINGS:
             start = self._skip_option(following)
             if start in self._partner:
                 self._after[self._partner[start]] = "\n\n"
@@ -225,23 +200,23 @@ class _Walk:
             for _ in range(MAX_OPTIONS):
                 following = self._skip_option(following)
             return self._skip_argument(following), _CUT
-        for _ in range(_DROPPED_ARGUMENTS.get(name, 0)):
+        for _ in range(DROPPED_ARGUMENTS.get(name, 0)):
             following = self._skip_argument(self._skip_option(following))
-        if name in _REFERENCES:
+        if name in REFERENCES:
             return following, _CUT
         following = self._skip_option(following)
-        return following, " " if space and self._mark_at(following) != "{" and name not in _DROPPED_ARGUMENTS else ""
+        return following, " " if space and self._mark_at(following) != "{" and name not in DROPPED_ARGUMENTS else ""
 
     def _sign(self, at: int) -> tuple[int, str]:
         sign, partner = self._tokens[at]["sign"], self._partner.get(at)
         if sign in "([" and partner is not None:
             made = self._source[self._tokens[at].start() : self._tokens[partner].end()]
             return partner + 1, made if sign == "(" else _formula(made)
-        if sign in _ACCENTS:
-            self._accent = _ACCENTS[sign]
+        if sign in ACCENTS:
+            self._accent = ACCENTS[sign]
             return at + 1, ""
         following = self._skip_option(at + 1) if sign == "\\" else at + 1
-        return following, _SYMBOLS.get(sign, "")
+        return following, SYMBOLS.get(sign, "")
 
     def _mark(self, at: int) -> tuple[int, str]:
         mark, partner = self._tokens[at]["mark"], self._partner.get(at)

@@ -11,8 +11,10 @@ import html
 import re
 from collections.abc import Collection
 
-from pipeline.sources.markup.converted import Converted
+from pipeline.sources.markup.converted import Converted, check_size
 
+MAX_CHARS = 4_000_000
+"""MediaWiki saves no page over 2 MiB by default ($wgMaxArticleSize)."""
 MAX_LINK_DEPTH = 16
 """Links inside links (captions of files) are followed so deep; brackets beyond it are text."""
 FILE_NAMESPACES = frozenset(
@@ -61,7 +63,12 @@ def convert(
     files: Collection[str] = FILE_NAMESPACES,
     categories: Collection[str] = CATEGORY_NAMESPACES,
 ) -> Converted:
-    """The text of a page. `files` and `categories`: names of these namespaces, in lower case."""
+    """The text of a page. `files` and `categories`: names of these namespaces, in lower case.
+
+    Raises:
+        MarkupError: if it is longer than MAX_CHARS.
+    """
+    check_size(wikitext, MAX_CHARS)
     text = _without_tags(_COMMENT.sub("", wikitext))
     text = _PROSE.sub(lambda match: match[2], _QUANTITY.sub(r"\1 \2", text))
     text = _links(_without_braces(text), frozenset(files), frozenset(categories))
