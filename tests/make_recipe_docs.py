@@ -23,6 +23,17 @@ HEAD = """\
 A recipe is a YAML file that says all that decides a dataset's bytes. This page is generated from the models that check
 a recipe; `recipes/commoncrawl.yaml` is a commented example, and `pipeline schema` prints the same for an editor.
 
+Recipes that ship with the program; each says in its first lines what to set:
+
+| recipe | what it reads |
+|---|---|
+| `recipes/commoncrawl.yaml` | the sample crawl or a Common Crawl snapshot, Python's documentation, Python code |
+| `recipes/books.yaml` | plain-text books, Project Gutenberg's without their boilerplate |
+| `recipes/encyclopedia.yaml` | dumps of a Wikipedia or another wiki |
+| `recipes/code.yaml` | trees of source code |
+| `recipes/papers.yaml` | papers in LaTeX and in JATS XML |
+| `recipes/mix.yaml` | all of these and synthetic text, in proportions like those in print |
+
 - Scalars follow YAML 1.2: `no` and `on` are words, `1e-3` is a number. Anchors, aliases, tags and duplicate keys are
   refused.
 - `--set a.b=c` replaces one value on the command line, under the same checks; `steps.0.min=100` reaches into a list.

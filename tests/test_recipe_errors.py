@@ -237,63 +237,65 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "name: d\nsources:\n  web: {type: comoncrawl, snapshot: sample}\n",
         (),
         (
-            "r.yaml:3:15: sources.web.type: expected one of commoncrawl, warc, tables, environment, found the text 'comoncrawl'; did you mean commoncrawl?",
+            "r.yaml:3:15: sources.web.type: expected one of commoncrawl, warc, tables, mediawiki, code, environment, found the text 'comoncrawl'; did you mean commoncrawl?",
         ),
     ),
     "source type that is a format": (
         "name: d\nsources:\n  web: {type: jsonl, path: x}\n",
         (),
         (
-            "r.yaml:3:15: sources.web.type: expected one of commoncrawl, warc, tables, environment, found the text 'jsonl'; did you mean tables?",
+            "r.yaml:3:15: sources.web.type: expected one of commoncrawl, warc, tables, mediawiki, code, environment, found the text 'jsonl'; did you mean tables?",
         ),
     ),
     "source type of another tool": (
         "name: d\nsources:\n  web: {type: huggingface, path: x}\n",
         (),
         (
-            "r.yaml:3:15: sources.web.type: expected one of commoncrawl, warc, tables, environment, found the text 'huggingface'",
+            "r.yaml:3:15: sources.web.type: expected one of commoncrawl, warc, tables, mediawiki, code, environment, found the text 'huggingface'",
         ),
     ),
     "source without a type": (
         "name: d\nsources:\n  web: {path: x}\n",
         (),
-        ("r.yaml:3:3: sources.web.type: missing; expected one of commoncrawl, warc, tables, environment",),
+        (
+            "r.yaml:3:3: sources.web.type: missing; expected one of commoncrawl, warc, tables, mediawiki, code, environment",
+        ),
     ),
     "sources as a list": (
         "name: d\nsources:\n  - name: web\n    type: commoncrawl\n",
         (),
         (
-            "r.yaml:3:3: sources: expected a mapping (at least 1 entry), each value a mapping with type: commoncrawl, warc, tables, environment, found a list of 1; a mapping is written as lines `key: value` without dashes",
+            "r.yaml:3:3: sources: expected a mapping (at least 1 entry), each value a mapping with type: commoncrawl, warc, tables, mediawiki, code, environment, found a list of 1; a mapping is written as lines `key: value` without dashes",
         ),
     ),
     "source that is a path": (
         "name: d\nsources:\n  web: data/*.jsonl\n",
         (),
         (
-            "r.yaml:3:8: sources.web: expected a mapping with type: commoncrawl, warc, tables, environment, found the text 'data/*.jsonl'; a mapping is written as lines `key: value`, indented, below the key",
+            "r.yaml:3:8: sources.web: expected a mapping with type: commoncrawl, warc, tables, mediawiki, code, environment, found the text 'data/*.jsonl'; a mapping is written as lines `key: value`, indented, below the key",
         ),
     ),
     "no sources": (
         "name: d\n",
         (),
         (
-            "r.yaml:1:1: sources: missing; expected a mapping (at least 1 entry), each value a mapping with type: commoncrawl, warc, tables, environment: Source name -> where its records come from.",
+            "r.yaml:1:1: sources: missing; expected a mapping (at least 1 entry), each value a mapping with type: commoncrawl, warc, tables, mediawiki, code, environment: Source name -> where its records come from.",
         ),
     ),
     "sources without entries": (
         "name: d\nsources:\n",
         (),
         (
-            "r.yaml:2:9: sources: expected a mapping (at least 1 entry), each value a mapping with type: commoncrawl, warc, tables, environment, found nothing; write its keys below it, indented",
+            "r.yaml:2:9: sources: expected a mapping (at least 1 entry), each value a mapping with type: commoncrawl, warc, tables, mediawiki, code, environment, found nothing; write its keys below it, indented",
         ),
     ),
     "source's keys not indented": (
         "name: d\nsources:\n  web:\n  type: commoncrawl\n  snapshot: sample\n",
         (),
         (
-            "r.yaml:3:7: sources.web: expected a mapping with type: commoncrawl, warc, tables, environment, found nothing; write its keys below it, indented",
-            "r.yaml:4:9: sources.type: expected a mapping with type: commoncrawl, warc, tables, environment, found the text 'commoncrawl'; a mapping is written as lines `key: value`, indented, below the key",
-            "r.yaml:5:13: sources.snapshot: expected a mapping with type: commoncrawl, warc, tables, environment, found the text 'sample'; a mapping is written as lines `key: value`, indented, below the key",
+            "r.yaml:3:7: sources.web: expected a mapping with type: commoncrawl, warc, tables, mediawiki, code, environment, found nothing; write its keys below it, indented",
+            "r.yaml:4:9: sources.type: expected a mapping with type: commoncrawl, warc, tables, mediawiki, code, environment, found the text 'commoncrawl'; a mapping is written as lines `key: value`, indented, below the key",
+            "r.yaml:5:13: sources.snapshot: expected a mapping with type: commoncrawl, warc, tables, mediawiki, code, environment, found the text 'sample'; a mapping is written as lines `key: value`, indented, below the key",
         ),
     ),
     "one space too few": (
@@ -712,7 +714,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "name: d\nsources:\n  web: {type: commoncrawl, snapshot: sample, path: x}\n",
         (),
         (
-            "r.yaml:3:46: sources.web.path: unknown key for type: commoncrawl; it is one of type: warc, tables. Allowed here: licence, part_mb, format, files, mirror, max_requests_per_s, max_unavailable_share",
+            "r.yaml:3:46: sources.web.path: unknown key for type: commoncrawl; it is one of type: warc, tables, mediawiki, code. Allowed here: licence, part_mb, format, files, mirror, max_requests_per_s, max_unavailable_share",
         ),
     ),
     "key of another type of source": (
@@ -842,13 +844,15 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "merge key": (
         "name: d\nsources:\n  web: {<<: {type: commoncrawl}, snapshot: sample}\n",
         (),
-        ("r.yaml:3:3: sources.web.type: missing; expected one of commoncrawl, warc, tables, environment",),
+        (
+            "r.yaml:3:3: sources.web.type: missing; expected one of commoncrawl, warc, tables, mediawiki, code, environment",
+        ),
     ),
     "tag that would run code": (
         "name: !!python/object/apply:os.system [ls]\n",
         (),
         (
-            "r.yaml:1:1: sources: missing; expected a mapping (at least 1 entry), each value a mapping with type: commoncrawl, warc, tables, environment: Source name -> where its records come from.",
+            "r.yaml:1:1: sources: missing; expected a mapping (at least 1 entry), each value a mapping with type: commoncrawl, warc, tables, mediawiki, code, environment: Source name -> where its records come from.",
             "r.yaml:1:7: name: tags are not read (tag:yaml.org,2002:python/object/apply...); remove it, and quote what is text",
         ),
     ),
@@ -917,7 +921,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         GOOD,
         ("sources.wbe.snapshot=sample",),
         (
-            "--set sources.wbe.snapshot=sample: sources.wbe.type: missing; wbe is not in the file; did you mean web? Expected one of commoncrawl, warc, tables, environment",
+            "--set sources.wbe.snapshot=sample: sources.wbe.type: missing; wbe is not in the file; did you mean web? Expected one of commoncrawl, warc, tables, mediawiki, code, environment",
         ),
     ),
     "set: below text": (GOOD, ("name.x=3",), ("--set name.x=3: name.x: name is the text 'd', which has no keys",)),

@@ -30,7 +30,10 @@ dedup: {near: false}
 tokenizer: {vocab_size: 512}
 packing: {seq_len: 64, validation_share: 0.1}
 """
-ENDINGS = ".jsonl, .jsonl.gz, .jsonl.zst, .ndjson, .ndjson.gz, .ndjson.zst, .parquet, .arrow, .feather, .ipc, .txt, .md, .markdown"
+ENDINGS = (
+    ".jsonl, .jsonl.gz, .jsonl.zst, .ndjson, .ndjson.gz, .ndjson.zst, .csv, .csv.gz, .csv.zst, .tsv, .tsv.gz, .tsv.zst, "
+    ".parquet, .arrow, .feather, .ipc, .txt, .md, .markdown"
+)
 RUN = ("run", "r.yaml", "--workers", "1")
 COMMAND = (sys.executable, "-m", "pipeline")
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, PR_CAPBSET_DROP = 1, 2, 24
@@ -139,7 +142,8 @@ def test_inputs_that_are_not_there(here: Path, say: Commander) -> None:
         == "sources.main: row.jsonl: no such file or folder (looked from FOLDER); did you mean rows.jsonl?"
     )
     assert path("data/2024.jsonl") == (
-        "sources.main: data/2024.jsonl: no such file or folder (looked from FOLDER); name a file, a folder or a pattern that is there"
+        "sources.main: data/2024.jsonl: no such file or folder (looked from FOLDER); name a file, a folder or a pattern "
+        "that is there (--set sources.main.path=PATH)"
     )
     assert (
         path('"web*.jsonl"') == "sources.main: web*.jsonl: no file matches the pattern (looked from FOLDER); correct it"
@@ -155,9 +159,9 @@ def test_inputs_that_are_not_there(here: Path, say: Commander) -> None:
 
 
 def test_an_input_of_an_unknown_kind(here: Path, say: Commander) -> None:
-    shutil.copy(here / "rows.jsonl", here / "rows.csv")
-    assert refused(say(*RUN, "--set", "sources.main.path=rows.csv")) == (
-        f"sources.main: rows.csv: unknown kind of file; a table ends in {ENDINGS}; convert or rename it, or name other files as path"
+    shutil.copy(here / "rows.jsonl", here / "rows.ods")
+    assert refused(say(*RUN, "--set", "sources.main.path=rows.ods")) == (
+        f"sources.main: rows.ods: unknown kind of file; a table ends in {ENDINGS}; convert or rename it, or name other files as path"
     )
 
 

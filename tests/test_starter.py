@@ -77,7 +77,8 @@ def test_a_mixed_folder_becomes_several_sources_and_the_rest_is_told(tmp_path: P
     for n in range(2):
         (data / f"note-{n}.md").write_text(ENGLISH[n])
     (data / "crawl.warc").write_bytes(PAGE)
-    (data / "table.csv").write_text("a,b\n")
+    (data / "table.csv").write_text(f"id,body\n1,{ENGLISH[0]!r}\n".replace("'", '"'))
+    (data / "dump.xml.bz2").write_bytes(b"BZh9")
     (data / "photo.jpeg").write_bytes(b"\xff\xd8")
     (data / "old.arc").write_bytes(b"x")
     (data / "none.jsonl").write_bytes(b"")
@@ -88,14 +89,20 @@ def test_a_mixed_folder_becomes_several_sources_and_the_rest_is_told(tmp_path: P
     assert made == {
         ("lines", "books", "body"),
         ("parquet", "wiki.parquet", "content"),
+        ("delimited", "table.csv", "body"),
         ("text", "note-*.md", None),
         ("warc", "crawl.warc", None),
     }
     told = "\n".join(found.left_out)
-    for name in ("table.csv", "photo.jpeg", "old.arc", "none.jsonl", "labels.jsonl"):
+    for name in ("dump.xml.bz2", "photo.jpeg", "old.arc", "none.jsonl", "labels.jsonl"):
         assert name in told
-    assert "JSON lines or Parquet" in told and "ARC" in told and "no column holds text" in told and "hidden" not in told
-    names = set(load_recipe(written(found, tmp_path)).sources)
+    assert (
+        "recipes/encyclopedia.yaml" in told
+        and "ARC" in told
+        and "no column holds text" in told
+        and "hidden" not in told
+    )
+    names = set(load_recipe(written(found, tmp_path)).sources) - {"table"}
     assert names == {"books", "wiki", "note", "web"} or names == {"books", "wiki", "data", "web"}
 
 
@@ -162,7 +169,7 @@ def test_a_store_is_looked_at_through_fsspec() -> None:
     [
         ("a.json", b"{}", "rename it to end in .jsonl"),
         ("a.zip", b"PK", "unpack it first"),
-        ("main.py", b"print()", "JSON lines or Parquet"),
+        ("main.py", b"print()", "recipes/code.yaml"),
         ("a.jsonl", b'{"n": 1}\n', "no column holds text"),
         ("a.parquet", b"PAR1 nothing", "no column holds text"),
     ],

@@ -39,10 +39,12 @@ def visible_text(page: str) -> str:
 def _make_quick() -> None:
     """Make trafilatura take half the time, its texts the same.
 
-    Its expressions become plain functions, readability is asked only where it can win, and the classes of lxml's
-    elements come from a table in C, where lxml.html asks a function of Python.
+    Its expressions become plain functions, readability is asked only where it can win, the classes of lxml's elements
+    come from a table in C, where lxml.html asks a function of Python, and jusText need not hash all stop words of all
+    languages to find again what it made of them.
     """
     import trafilatura.core
+    import trafilatura.external
     import trafilatura.utils
     import trafilatura.xpaths
     from lxml import etree
@@ -53,6 +55,8 @@ def _make_quick() -> None:
 
     quicken(trafilatura.xpaths)
     core: Any = trafilatura.core
+    external: Any = trafilatura.external
+    external.JT_STOPLIST = frozenset(external.jt_stoplist_init())
     core.compare_extraction = lazily(core.compare_extraction)
     classes = etree.ElementDefaultClassLookup(
         element=lxml_html.HtmlElement,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.sources.options import TableSource
@@ -38,7 +39,7 @@ def read_parquet(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator
         if slice_.start == 0:
             yield damaged(slice_, 0, error)
         return
-    wanted = _check_columns(slice_, source, names)
+    wanted = _check_columns(slice_, source, table.schema_arrow)
     first, n_rows = 0, sum(group_rows)
     for group, in_group in enumerate(group_rows):
         place = slice_.size * first // max(1, n_rows)
@@ -64,15 +65,16 @@ def read_arrow(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[R
     except DAMAGE as error:
         yield damaged(slice_, 0, error)
         return
-    _check_columns(slice_, source, names)
+    _check_columns(slice_, source, reader.schema)
     batches = (reader.get_batch(i) for i in range(reader.num_record_batches)) if is_file else reader
     yield from _rows(batches, 0, names, slice_, source)
 
 
-def _check_columns(slice_: Slice, source: TableSource, names: list[str]) -> list[str]:
+def _check_columns(slice_: Slice, source: TableSource, schema: pa.Schema) -> list[str]:
     """The columns to read, of those that the file has."""
+    names = schema.names
     wanted = list(dict.fromkeys([source.text_column, *other_columns(source)]))
-    missing = [name for name in other_columns(source) if name not in names]
+    missing = [name for name in other_columns(source) if not _has(schema, name)]
     if missing:
         raise no_column(slice_, missing, names)
     twice = [name for name in wanted if names.count(name) > 1]
@@ -80,20 +82,43 @@ def _check_columns(slice_: Slice, source: TableSource, names: list[str]) -> list
         raise SourceError(
             f"sources.{slice_.source}: {slice_.path} has more than one column {', '.join(twice)}; rename one"
         )
-    return [name for name in wanted if name in names]
+    return [name for name in wanted if _has(schema, name)]
+
+
+def _has(schema: pa.Schema, name: str) -> bool:
+    """Whether there is such a column, or, for a name with dots, such a field in nested ones."""
+    if name in schema.names:
+        return True
+    outer, *inner = name.split(".")
+    kind = schema.field(outer).type if schema.names.count(outer) == 1 else None
+    for part in inner:
+        if kind is None or not pa.types.is_struct(kind) or kind.get_field_index(part) < 0:
+            return False
+        kind = kind.field(part).type
+    return kind is not None
+
+
+def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    if name in batch.schema.names:
+        return batch.column(name)
+    outer, *inner = name.split(".")
+    column = batch.column(outer)
+    column.validate(full=True)
+    return pc.struct_field(column, inner)
 
 
 def _rows(
     batches: Iterable[pa.RecordBatch], first: int, names: list[str], slice_: Slice, source: TableSource
 ) -> Iterator[Record]:
     """The rows of `batches` as Records; the first has the number `first`."""
-    row, has_text = first, source.text_column in names
+    row = first
     try:
         for batch in batches:
+            has_text = _has(batch.schema, source.text_column)
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 part = batch.slice(start, BATCH_ROWS)
-                columns = {name: _values(part.column(name)) for name in other_columns(source)}
-                texts = _values(part.column(source.text_column)) if has_text else [None] * part.num_rows
+                columns = {name: _values(_column(part, name)) for name in other_columns(source)}
+                texts = _values(_column(part, source.text_column)) if has_text else [None] * part.num_rows
                 for i, text in enumerate(texts):
                     fields = {name: _decode(values[i], "replace") for name, values in columns.items()}
                     if has_text:

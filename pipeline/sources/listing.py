@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.sources.fetching import CLOCK, FIRST_ANSWER_S, RequestError, ask
-from pipeline.sources.options import CommonCrawlSource, EnvironmentSource, Source, TableSource, WarcSource
+from pipeline.sources.options import (
+    CodeSource,
+    CommonCrawlSource,
+    EnvironmentSource,
+    MediaWikiSource,
+    Source,
+    TableSource,
+)
 from pipeline.sources.record import Slice, SourceError, reason
 
 WARC_SUFFIXES = (".warc", ".warc.gz", ".warc.zst", ".wet", ".wet.gz", ".wet.zst", ".arc", ".arc.gz")
 """ARC files are listed so that each gets a fate (`unsupported_archive`) and none is passed over in silence."""
 TABLE_SUFFIXES = (
-    ".jsonl",
-    ".jsonl.gz",
-    ".jsonl.zst",
-    ".ndjson",
-    ".ndjson.gz",
-    ".ndjson.zst",
+    *(f"{plain}{packed}" for plain in (".jsonl", ".ndjson", ".csv", ".tsv") for packed in ("", ".gz", ".zst")),
     ".parquet",
     ".arrow",
     ".feather",
@@ -29,7 +31,10 @@ TABLE_SUFFIXES = (
     ".md",
     ".markdown",
 )
-SPLITTABLE_SUFFIXES = (*WARC_SUFFIXES[:-2], ".jsonl", ".ndjson", ".parquet")
+MARKUP_SUFFIXES = {"latex": (".tex",), "jats": (".xml", ".nxml")}
+"""Whole files of a markup, which a table of that markup may be, too."""
+DUMP_SUFFIXES = (".xml", ".xml.bz2", ".xml.gz")
+SPLITTABLE_SUFFIXES = (*WARC_SUFFIXES[:-2], ".jsonl", ".ndjson", ".parquet", ".xml", ".xml.bz2")
 """Files whose readers find the first record at or after any byte."""
 MEGABYTE = 1_000_000
 
@@ -49,10 +54,20 @@ def list_files(name: str, source: Source) -> list[Slice]:
 
         files = list_environment(name, source)
     else:
-        suffixes = {WarcSource: WARC_SUFFIXES, TableSource: TABLE_SUFFIXES}[type(source)]
-        files = find_files(name, source.path, suffixes)
+        suffixes: tuple[str, ...] = WARC_SUFFIXES
         if isinstance(source, TableSource):
-            _check_endings(name, files)
+            suffixes = (*TABLE_SUFFIXES, *MARKUP_SUFFIXES.get(source.markup, ()))
+        elif isinstance(source, MediaWikiSource):
+            suffixes = DUMP_SUFFIXES
+        elif isinstance(source, CodeSource):
+            suffixes = ("",)
+        files = find_files(name, source.path, suffixes)
+        if isinstance(source, TableSource | MediaWikiSource):
+            _check_endings(name, files, suffixes, "a table" if isinstance(source, TableSource) else "a dump")
+        if isinstance(source, CodeSource):
+            from pipeline.sources.code_licences import with_licences
+
+            files = with_licences(files)
     return sorted(files, key=lambda file: file.path)
 
 
@@ -79,12 +94,12 @@ def find_files(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
     return sorted(found, key=lambda file: file.path)
 
 
-def _check_endings(name: str, files: Sequence[Slice]) -> None:
-    """A table's ending says how it is read; a file that was named in full, or matched by a glob, may have any."""
+def _check_endings(name: str, files: Sequence[Slice], suffixes: tuple[str, ...], what: str) -> None:
+    """A file's ending says how it is read; a file that was named in full, or matched by a glob, may have any."""
     for file in files:
-        if not file.path.lower().endswith(TABLE_SUFFIXES):
+        if not file.path.lower().endswith(suffixes):
             raise SourceError(
-                f"sources.{name}: {file.path}: unknown kind of file; a table ends in {', '.join(TABLE_SUFFIXES)}; "
+                f"sources.{name}: {file.path}: unknown kind of file; {what} ends in {', '.join(suffixes)}; "
                 "convert or rename it, or name other files as path"
             )
 
@@ -109,9 +124,8 @@ def _find_local(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
         return [local_slice(name, root, root.name)]
     if root.is_dir():
         found = [local_slice(name, file, file.relative_to(root).as_posix()) for file in _walk(root, suffixes)]
-        return found or _nothing(
-            name, path, f"the folder holds no file that ends in {', '.join(suffixes)}; put some there, or name another"
-        )
+        ending = f" that ends in {', '.join(suffixes)}" if all(suffixes) else ""
+        return found or _nothing(name, path, f"the folder holds no file{ending}; put some there, or name another")
     if glob.has_magic(path):
         root = Path(*_fixed_parts(str(root)))
         matches = (Path(match) for match in glob.glob(str(Path(path).expanduser()), recursive=True))  # noqa: PTH207 - a pattern may be absolute
@@ -122,7 +136,8 @@ def _find_local(name: str, path: str, suffixes: Sequence[str]) -> list[Slice]:
     if root.exists():
         return _nothing(name, path, "neither a file nor a folder; name one of these")
     near = get_close_matches(root.name, _names_in(root.parent), n=1)
-    meant = f"; did you mean {root.parent / near[0]}?" if near else "; name a file, a folder or a pattern that is there"
+    there = "; name a file, a folder or a pattern that is there" + f" (--set sources.{name}.path=PATH)" * bool(name)
+    meant = f"; did you mean {root.parent / near[0]}?" if near else there
     return _nothing(name, path, f"no such file or folder (looked from {Path.cwd()}){meant}")
 
 

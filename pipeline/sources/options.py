@@ -76,16 +76,50 @@ class WarcSource(SourceOptions):
     )
 
 
+Markup = Literal["plain", "gutenberg", "wikitext", "latex", "jats"]
+
+
 class TableSource(SourceOptions):
-    """Rows of JSONL (plain, gzip, zstd), Parquet or Arrow files, or whole text and Markdown files (UTF-8)."""
+    """Rows of JSONL, CSV or TSV (plain, gzip, zstd), Parquet or Arrow files; whole text and Markdown files (UTF-8)."""
 
     type: Literal["tables"]
     path: str = Field(min_length=1, description="A file, a folder or a glob; any fsspec URL.")
     text_column: str = Field("text", min_length=1, description="Column of the text; a row without it: `missing_text`.")
-    url_column: str | None = None
+    markup: Markup = Field(
+        "plain",
+        description="What the text is written in, to be turned into plain text: Project Gutenberg's files (header, "
+        "licence and footer go), MediaWiki's wikitext, LaTeX (reads *.tex, too) or JATS XML (*.xml and *.nxml, too). "
+        "Title, date, licence and URL that it states count where no column has them.",
+    )
+    url_column: str | None = Field(
+        None, description="Column of the URL. A name with dots, such as `meta.url`, also leads into nested columns."
+    )
     title_column: str | None = None
     date_column: str | None = None
     licence_column: str | None = Field(None, description="Column of the licence; `licence` is used where it is empty.")
+    language_column: str | None = Field(None, description="Column of the language that the source states.")
+
+
+class MediaWikiSource(SourceOptions):
+    """XML dumps of a wiki, such as Wikipedia's `pages-articles` (plain, bzip2, gzip): the text of each article."""
+
+    type: Literal["mediawiki"]
+    path: str = Field(
+        min_length=1,
+        description="A file, a folder (searched for *.xml, *.xml.bz2, *.xml.gz) or a glob; any fsspec URL.",
+    )
+
+
+class CodeSource(SourceOptions):
+    """A tree of source files, by rule without vendored, generated, minified and other files that nobody wrote."""
+
+    type: Literal["code"]
+    path: str = Field(min_length=1, description="A folder, a file or a glob; any fsspec URL.")
+    licences: tuple[str, ...] = Field(
+        (),
+        description="SPDX identifiers; a file under another licence, or under none that is known, gets the fate "
+        "`other_licence`. Empty: all files. What counts is the file's SPDX line, else the nearest licence file.",
+    )
 
 
 class EnvironmentSource(SourceOptions):
@@ -102,6 +136,6 @@ class EnvironmentSource(SourceOptions):
 
 
 Source = Annotated[
-    CommonCrawlSource | WarcSource | TableSource | EnvironmentSource,
+    CommonCrawlSource | WarcSource | TableSource | MediaWikiSource | CodeSource | EnvironmentSource,
     Field(discriminator="type"),
 ]

@@ -3,7 +3,15 @@
 from collections.abc import Iterator
 
 from pipeline.sources.fetching import ChangedError, limit_requests
-from pipeline.sources.options import CommonCrawlSource, EnvironmentSource, Source, TableSource, WarcSource
+from pipeline.sources.options import (
+    CodeSource,
+    CommonCrawlSource,
+    EnvironmentSource,
+    MediaWikiSource,
+    Source,
+    TableSource,
+    WarcSource,
+)
 from pipeline.sources.record import Record, Slice
 from pipeline.sources.remote import is_remote
 from pipeline.sources.warc import MAX_PAGE_BYTES, read_warc
@@ -29,6 +37,14 @@ def read(source: Source, slice_: Slice, max_page_bytes: int = MAX_PAGE_BYTES) ->
         from pipeline.sources.tables import read_table
 
         return read_table(slice_, source)
+    if isinstance(source, MediaWikiSource):
+        from pipeline.sources.mediawiki import read_dump
+
+        return read_dump(slice_)
+    if isinstance(source, CodeSource):
+        from pipeline.sources.code import read_code
+
+        return read_code(slice_, source)
     from pipeline.sources.environment import read_environment
 
     assert isinstance(source, EnvironmentSource)

@@ -41,6 +41,7 @@ class Slice:
     `path` is relative to the source's root and, with an offset, names a record for good; `url` says how to open the
     file (a local path or an fsspec URL). `etag` is the store's ETag, or mtime in nanoseconds for a local file.
     `unavailable` is "", or says why the file could not be had: then it is not tried, and stands as one record.
+    `licence_file` is the path, relative to the source's root, of the file that states the licence of source code.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Slice:
     start: int
     end: int
     unavailable: str = ""
+    licence_file: str = ""
 
 
 @dataclass(slots=True)
@@ -59,8 +61,9 @@ class Record:
 
     `offset` is unique within the file: see `document.RAW_DOCUMENT`. `fate` is "" if the record can become a document;
     then either `html` (bytes of a page, with `charset` from the HTTP header or "") or `text` is set. `detail` explains
-    a fate in a few words and holds nothing of the page's text. `declared_language` is as stated; `canonical_url`,
-    `published` and `extractor` are set where a page is extracted.
+    a fate in a few words and holds nothing of the page's text. `declared_language` is what the record itself states,
+    in its own spelling; of source code the programming language. `canonical_url`, `published` and `extractor` are set
+    where a page is extracted.
     """
 
     path: str
@@ -69,13 +72,13 @@ class Record:
     date: str = ""
     title: str = ""
     licence: str = ""
+    declared_language: str = ""
     fate: str = ""
     detail: str = ""
     html: bytes | None = None
     charset: str = ""
     content_type: str = ""
     text: str | None = None
-    declared_language: str = ""
     canonical_url: str = ""
     published: str = ""
     extractor: str = ""

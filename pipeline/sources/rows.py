@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pipeline.sources.options import TableSource
+from pipeline.sources.markup.convert import convert
+from pipeline.sources.markup.converted import MarkupError
+from pipeline.sources.options import Markup, TableSource
 from pipeline.sources.record import Record, Slice, SourceError
 
 MAX_ROW_BYTES = 32_000_000
@@ -36,8 +38,26 @@ def record_of(slice_: Slice, offset: int, text: object, source: TableSource, row
     if not text.strip():
         return fate_of(slice_, offset, "empty_text", "", row, source)
     record = fate_of(slice_, offset, "", "", row, source)
-    record.text = _without_surrogates(text)
+    record.text = without_surrogates(text)
+    if source.markup != "plain":
+        convert_text(record, source.markup)
     return record
+
+
+def convert_text(record: Record, markup: Markup) -> None:
+    """Turn the text of `record` into plain text; what it states fills the fields that are empty, in place."""
+    try:
+        found = convert(record.text or "", markup)
+    except MarkupError as error:
+        record.text, record.fate, record.detail = None, "bad_markup", str(error)
+        return
+    stated = {"url": found.url, "title": found.title, "date": found.date, "licence": found.licence}
+    for name, value in {**stated, "declared_language": found.language}.items():
+        if not getattr(record, name) and len(value) <= MAX_FIELD_CHARS:
+            setattr(record, name, value)
+    record.text = found.text
+    if not found.text.strip():
+        record.text, record.fate, record.detail = None, "empty_text", f"nothing is left of the {markup}"
 
 
 def fate_of(
@@ -48,17 +68,31 @@ def fate_of(
     if row is not None and source is not None:
         record.url, record.title = _field(row, source.url_column), _field(row, source.title_column)
         record.date, record.licence = _field(row, source.date_column), _field(row, source.licence_column)
+        record.declared_language = _field(row, source.language_column)
     return record
 
 
+ABSENT = object()
+"""What `value_in` gives for a column that a row has not."""
+
+
+def value_in(row: Values, name: str) -> Any:
+    """The value of a column; of `meta.url`, if no column is called so, that of `url` inside `meta`."""
+    if name in row:
+        return row[name]
+    outer, dot, inner = name.partition(".")
+    nested = row.get(outer) if dot else None
+    return value_in(nested, inner) if isinstance(nested, dict) else ABSENT
+
+
 def _field(row: Values, column: str | None) -> str:
-    value = row.get(column) if column is not None else None
+    value = value_in(row, column) if column is not None else None
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # a year, mostly
-    return _without_surrogates(value) if isinstance(value, str) and len(value) <= MAX_FIELD_CHARS else ""
+    return without_surrogates(value) if isinstance(value, str) and len(value) <= MAX_FIELD_CHARS else ""
 
 
-def _without_surrogates(text: str) -> str:
+def without_surrogates(text: str) -> str:
     """JSON escapes can make half a surrogate pair, which is no character: U+FFFD takes its place."""
     try:
         text.encode()
@@ -71,19 +105,19 @@ def missing_column(slice_: Slice, offset: int, column: str, found: list[str]) ->
     """The fate of a row without a text column. `found` (told once a file) lets a wrong `text_column` explain itself."""
     shown = ", ".join(name[:40] for name in found[:COLUMNS_SHOWN])
     more = f" and {len(found) - COLUMNS_SHOWN} more" if len(found) > COLUMNS_SHOWN else ""
-    detail = f"no column {column!r}" + (f"; found: {_without_surrogates(shown)}{more}" if found else "")
+    detail = f"no column {column!r}" + (f"; found: {without_surrogates(shown)}{more}" if found else "")
     return fate_of(slice_, offset, "missing_text", detail)
 
 
 def other_columns(source: TableSource) -> list[str]:
     """The columns that the recipe names besides the text's."""
-    named = (source.url_column, source.title_column, source.date_column, source.licence_column)
+    named = (source.url_column, source.title_column, source.date_column, source.licence_column, source.language_column)
     return [name for name in dict.fromkeys(named) if name is not None]
 
 
 def no_column(slice_: Slice, missing: Iterable[str], found: Iterable[str]) -> SourceError:
     """The error for columns that the recipe names and a whole file has not."""
-    shown = ", ".join(_without_surrogates(name[:40]) for name in islice(found, COLUMNS_SHOWN))
+    shown = ", ".join(without_surrogates(name[:40]) for name in islice(found, COLUMNS_SHOWN))
     return SourceError(
         f"sources.{slice_.source}: {slice_.path} has no column {', '.join(missing)}; its columns are {shown}; correct "
         "the name in the recipe, or leave it out"
@@ -100,7 +134,7 @@ class Unseen:
     def look(self, row: Values) -> None:
         """Take note of a row's columns."""
         if self._missing:
-            self._missing = {name: None for name in self._missing if name not in row}
+            self._missing = {name: None for name in self._missing if value_in(row, name) is ABSENT}
             self._found |= dict.fromkeys(islice(row, COLUMNS_SHOWN - len(self._found)))
 
     def check(self, slice_: Slice) -> None:

@@ -1,33 +1,39 @@
-"""Rows of JSONL, Parquet and Arrow files, and whole text and Markdown files, as Records.
+"""Rows of JSONL, CSV, TSV, Parquet and Arrow files, and whole text and Markdown files, as Records.
 
-A row that cannot become a document becomes a fate: `bad_json`, `missing_text`, `text_not_string`, `empty_text`,
-`not_decodable`, `row_too_large`. A damaged file gives its rows up to the damage, then one `damaged_bytes`. Memory is
-bounded by one line, or by one batch of rows of a columnar file, whatever the size of the file.
+A row that cannot become a document becomes a fate: `bad_json`, `bad_row` (CSV), `missing_text`, `text_not_string`,
+`empty_text`, `not_decodable`, `row_too_large`, `bad_markup`. A damaged file gives its rows up to the damage, then one
+`damaged_bytes`. Memory is bounded by one row, or by one batch of a columnar file, whatever the size of the file.
 """
 
-import gzip
-import io
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
-from pathlib import Path
-from typing import Any, BinaryIO, cast
-
-import pyarrow as pa
+from typing import BinaryIO
 
 from pipeline.sources.columnar import read_arrow, read_parquet
+from pipeline.sources.delimited import read_delimited
+from pipeline.sources.opening import READ_BYTES, open_slice, unpacked
 from pipeline.sources.options import TableSource
-from pipeline.sources.record import Record, Slice, SourceError, reason
-from pipeline.sources.remote import is_remote, open_remote
-from pipeline.sources.rows import MAX_ROW_BYTES, Unseen, damaged, fate_of, missing_column, record_of
+from pipeline.sources.record import Record, Slice, SourceError
+from pipeline.sources.rows import ABSENT, MAX_ROW_BYTES, Unseen, damaged, fate_of, missing_column, record_of, value_in
 
-READ_BYTES = 1 << 20
-ZSTD_READ_BYTES = 1 << 12
-TEXT_SUFFIXES = (".txt", ".md", ".markdown")
+TEXT_SUFFIXES = (".txt", ".md", ".markdown", ".tex", ".xml", ".nxml")
 LINE_SUFFIXES = (".jsonl", ".ndjson")
 ARROW_SUFFIXES = (".arrow", ".feather", ".ipc")
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+HEAD_BYTES = 20_000
+"""Where a file is asked for its encoding."""
+PACKED_SUFFIXES = (".gz", ".zst")
+
+_LATIN_1 = re.compile(
+    rb"(?:Character set encoding:|\\usepackage\[|<\?xml [^>]{0,80}encoding=.)\s*+(?:iso[ -]?8859-1|(?:iso )?latin-?1)",
+    re.IGNORECASE,
+)
+"""How files of Project Gutenberg, LaTeX and XML say that they are in Latin-1."""
 
 Reader = Callable[[BinaryIO, Slice, TableSource], Iterator[Record]]
 
@@ -36,15 +42,16 @@ def read_table(slice_: Slice, source: TableSource) -> Iterator[Record]:
     """Every row that begins in `slice_`, in order.
 
     `offset` is the byte offset of the line in plain JSONL, so that byte ranges are read independently; the number of
-    the line in compressed JSONL; the number of the row in Parquet and Arrow; 0 for a text file. In Parquet a range
-    holds whole row groups; files of other kinds belong whole to the range that begins at 0. Blank lines are no rows.
+    the line in compressed JSONL; the number of the row in CSV, TSV, Parquet and Arrow; 0 for a text file. In Parquet
+    a range holds whole row groups; files of other kinds belong whole to the range that begins at 0. Blank lines are no
+    rows.
 
     Raises:
         SourceError: if the file cannot be opened, changed since it was listed, has an unknown ending, or has no column
             of a name that the recipe gives for URL, title, date or licence (JSONL: in no row of its first range).
     """
     reader = _reader_of(slice_)
-    with closing(_open(slice_)) as file:
+    with closing(open_slice(slice_)) as file:
         yield from reader(file, slice_, source)
 
 
@@ -52,77 +59,17 @@ def _reader_of(slice_: Slice) -> Reader:
     path = slice_.path.lower()
     if path.endswith(LINE_SUFFIXES):
         return _read_plain_lines
-    if path.endswith(tuple(f"{suffix}{packed}" for suffix in LINE_SUFFIXES for packed in (".gz", ".zst"))):
+    if path.endswith(tuple(f"{suffix}{packed}" for suffix in LINE_SUFFIXES for packed in PACKED_SUFFIXES)):
         return _read_packed_lines
+    if path.endswith(tuple(f"{suffix}{packed}" for suffix in DELIMITERS for packed in ("", *PACKED_SUFFIXES))):
+        return _read_delimited
     if path.endswith(".parquet"):
         return read_parquet
     if path.endswith(ARROW_SUFFIXES):
         return read_arrow
     if path.endswith(TEXT_SUFFIXES):
         return _read_text
-    known = (*LINE_SUFFIXES, ".jsonl.gz", ".jsonl.zst", ".parquet", *ARROW_SUFFIXES, *TEXT_SUFFIXES)
-    raise SourceError(
-        f"sources.{slice_.source}: {slice_.path}: unknown kind of file; a table ends in {', '.join(known)}"
-    )
-
-
-class _Input(io.RawIOBase):
-    """A file whose own read errors are SourceErrors, so that what a decoder raises above it means damaged bytes."""
-
-    def __init__(self, file: BinaryIO, slice_: Slice) -> None:
-        self._file, self._slice = file, slice_
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def readinto(self, buffer: Any, /) -> int:
-        try:
-            found = self._file.read(len(buffer))
-        except SourceError:
-            raise
-        except Exception as error:
-            raise _cannot_read(self._slice, reason(error)) from None
-        buffer[: len(found)] = found
-        return len(found)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
-
-
-def _open(slice_: Slice) -> BinaryIO:
-    try:
-        if is_remote(slice_.url):
-            file = open_remote(slice_)
-        else:
-            file = Path(slice_.url).open("rb")  # noqa: SIM115 - `_Input` closes it
-            size = file.seek(0, io.SEEK_END)
-            file.seek(0)
-            if size != slice_.size:
-                file.close()
-                raise _cannot_read(slice_, f"it has {size} bytes and had {slice_.size} when it was listed; run again")
-    except FileNotFoundError as error:
-        why = f"{reason(error)}, though it was there when it was listed; put it back, and run again"
-        raise _cannot_read(slice_, why) from None
-    except PermissionError as error:
-        raise _cannot_read(slice_, f"{reason(error)}; let this user read it (chmod), and run again") from None
-    except (OSError, ValueError, ImportError) as error:
-        raise _cannot_read(slice_, reason(error)) from None
-    return cast(BinaryIO, io.BufferedReader(_Input(file, slice_), READ_BYTES))
-
-
-def _cannot_read(slice_: Slice, why: object) -> SourceError:
-    return SourceError(f"sources.{slice_.source}: {slice_.url} cannot be read: {why}")
+    raise SourceError(f"sources.{slice_.source}: {slice_.path}: unknown kind of file")
 
 
 def _read_plain_lines(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[Record]:
@@ -149,7 +96,7 @@ def _read_packed_lines(file: BinaryIO, slice_: Slice, source: TableSource) -> It
         return
     number, columns_told, unseen = 0, False, Unseen(source)
     try:
-        lines = _unpacked(file, slice_.path)
+        lines = unpacked(file, slice_.path)
         for number in count():
             line, n_bytes = _next_line(lines)
             if not n_bytes:
@@ -163,11 +110,19 @@ def _read_packed_lines(file: BinaryIO, slice_: Slice, source: TableSource) -> It
     unseen.check(slice_)
 
 
-def _unpacked(file: BinaryIO, path: str) -> BinaryIO:
-    """The inflated bytes. Of a read that meets damage nothing comes back, so reads are kept small."""
-    if path.lower().endswith(".gz"):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
-    return cast(BinaryIO, io.BufferedReader(pa.CompressedInputStream(file, "zstd"), ZSTD_READ_BYTES))
+def _read_delimited(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[Record]:
+    if slice_.start:
+        return
+    path = slice_.path.lower()
+    delimiter = next(sign for suffix, sign in DELIMITERS.items() if suffix in path[-8:])
+    row = 0
+    try:
+        rows = unpacked(file, path) if path.endswith(PACKED_SUFFIXES) else file
+        for record in read_delimited(rows, slice_, source, delimiter):
+            row = record.offset + 1
+            yield record
+    except (EOFError, OSError, zlib.error) as error:
+        yield damaged(slice_, row, error)
 
 
 def _next_line(file: BinaryIO) -> tuple[bytes | None, int]:
@@ -205,9 +160,10 @@ def _json_record(
     if not isinstance(row, dict):
         return fate_of(slice_, offset, "bad_json", f"a row is an object, this is {type(row).__name__}")
     unseen.look(row)
-    if source.text_column not in row:
+    text = value_in(row, source.text_column)
+    if text is ABSENT:
         return missing_column(slice_, offset, source.text_column, list(row) if tell_columns else [])
-    return record_of(slice_, offset, row[source.text_column], source, row)
+    return record_of(slice_, offset, text, source, row)
 
 
 def _read_text(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[Record]:
@@ -218,7 +174,9 @@ def _read_text(file: BinaryIO, slice_: Slice, source: TableSource) -> Iterator[R
         yield fate_of(slice_, 0, "row_too_large", f"over {MAX_ROW_BYTES} bytes")
         return
     try:
-        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        latin_1 = source.markup != "plain" and _LATIN_1.search(raw[:HEAD_BYTES])
+        utf = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        text = raw.decode("latin-1" if latin_1 else utf)
     except UnicodeDecodeError as error:
         yield fate_of(
             slice_, 0, "not_decodable", f"byte {error.start} is not {error.encoding}; convert the file to UTF-8"

@@ -1,5 +1,6 @@
 """Which column of a table holds the text, and which its URL, title, date and licence."""
 
+import csv
 import gzip
 import io
 import json
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, cast
 from pipeline.sources.options import TableSource
 from pipeline.sources.record import Slice, SourceError
 from pipeline.sources.remote import is_remote, open_remote
+from pipeline.sources.rows import MAX_ROW_BYTES
 
 PEEKED_ROWS = 50
 PEEKED_BYTES = 8_000_000
@@ -58,11 +60,15 @@ Values = Mapping[str, Sequence[str]]
 
 
 def peek(file: Slice, kind: str) -> Values:
-    """The columns of a table of `kind` lines, parquet or arrow, with texts of its first rows; {} if it is damaged.
+    """The columns of a table of `kind` lines, delimited, parquet or arrow, with texts of its first rows.
+
+    {} if it is damaged.
 
     Raises:
         SourceError: if the file cannot be opened.
     """
+    if kind == "delimited":
+        return _peek_delimited(file)
     return _peek_lines(file) if kind == "lines" else _peek_columnar(file, kind)
 
 
@@ -115,6 +121,19 @@ def _peek_lines(file: Slice) -> Values:
                 for name, value in islice(row.items(), MAX_COLUMNS) if isinstance(row, dict) else ():
                     values.setdefault(name, []).extend([value] if isinstance(value, str) else [])
     return values
+
+
+def _peek_delimited(file: Slice) -> Values:
+    """Values go through the `csv` module, as in the source."""
+    path = file.path.lower()
+    csv.field_size_limit(MAX_ROW_BYTES)
+    with closing(open_file(file)) as raw, suppress(EOFError, OSError, zlib.error, csv.Error):
+        head = _unpacked(raw, path).read(PEEKED_BYTES).decode("utf-8-sig", "replace")
+        rows = csv.reader(io.StringIO(head, newline=""), delimiter="\t" if ".tsv" in path[-8:] else ",")
+        names = next(rows, [])[:MAX_COLUMNS]
+        found = list(islice(rows, PEEKED_ROWS))
+        return {name: [row[i] for row in found if i < len(row)] for i, name in enumerate(names) if name}
+    return {}
 
 
 def open_file(file: Slice) -> BinaryIO:

@@ -17,7 +17,7 @@ MIN_COVERED = 0.5
 """If the languages above MIN_SHARE are fewer texts than this, the source has no main languages to ask for."""
 SHORT_CHARS = 200
 """Where half of the texts are shorter, their language is a guess, and no Limit is set on it."""
-TEXT_PER_BYTE = {"warc": 0.15, "lines": 0.9, "parquet": 2.0, "arrow": 1.0, "text": 1.0}
+TEXT_PER_BYTE = {"warc": 0.15, "lines": 0.9, "delimited": 0.9, "parquet": 2.0, "arrow": 1.0, "text": 1.0}
 PACKED_FACTOR = 3.0
 """Bytes of text in a stored byte, to choose a vocabulary by; measured within a factor of two on web archives (pages
 stored as gzip), books, articles and source code."""
@@ -53,7 +53,9 @@ class Entry:
     @property
     def text_bytes(self) -> float:
         """Estimated bytes of its text."""
-        packed = self.group.kind in ("lines", "text") and self.group.files[0].path.lower().endswith((".gz", ".zst"))
+        packed = self.group.kind in ("lines", "delimited", "text") and self.group.files[0].path.lower().endswith(
+            (".gz", ".zst")
+        )
         return self.group.n_bytes * TEXT_PER_BYTE[self.group.kind] * (PACKED_FACTOR if packed else 1)
 
 
@@ -73,7 +75,9 @@ def _slug(path: str) -> str:
         part for part in PurePosixPath(path).parts if not re.search(r"[*?\[]", part) and part not in ("/", ".", "..")
     ]
     stem = re.sub(
-        r"\.(jsonl|ndjson|parquet|arrow|feather|txt|md|markdown)(\.(gz|zst))?$", "", parts[-1].lower() if parts else ""
+        r"\.(jsonl|ndjson|csv|tsv|parquet|arrow|feather|txt|md|markdown)(\.(gz|zst))?$",
+        "",
+        parts[-1].lower() if parts else "",
     )
     slug = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:40].strip("-")
     is_word = slug[:1].isalpha() and slug not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n")

@@ -19,11 +19,13 @@ MAX_SOURCES = 16
 ARC_SUFFIXES = (".arc", ".arc.gz")
 TEXT_SUFFIXES = (".txt", ".md", ".markdown")
 LINE_SUFFIXES = tuple(f"{plain}{packed}" for plain in (".jsonl", ".ndjson") for packed in ("", ".gz", ".zst"))
+DELIMITED_SUFFIXES = tuple(f"{plain}{packed}" for plain in (".csv", ".tsv") for packed in ("", ".gz", ".zst"))
 ARROW_SUFFIXES = (".arrow", ".feather", ".ipc")
 KINDS = (
     ("arc", ARC_SUFFIXES),
     ("warc", tuple(s for s in WARC_SUFFIXES if s not in ARC_SUFFIXES)),
     ("lines", LINE_SUFFIXES),
+    ("delimited", DELIMITED_SUFFIXES),
     ("parquet", (".parquet",)),
     ("arrow", ARROW_SUFFIXES),
     ("text", TEXT_SUFFIXES),
@@ -31,6 +33,7 @@ KINDS = (
 KIND_WORDS = {
     "warc": "WARC archives",
     "lines": "JSON lines",
+    "delimited": "CSV",
     "parquet": "Parquet",
     "arrow": "Arrow",
     "text": "text files",
@@ -42,12 +45,16 @@ _ADVICE = (
         (".json", ".json.gz", ".json.zst"),
         "JSON is read as lines, one object each: if it is, rename it to end in .jsonl",
     ),
-    ((".csv", ".tsv", ".csv.gz", ".tsv.gz"), "no source reads it; convert it to JSON lines or Parquet"),
-    ((".html", ".htm", ".xml", ".epub", ".pdf", ".docx", ".odt", ".rtf"), "no source reads it; convert it to text"),
+    (
+        (".xml", ".xml.gz", ".xml.bz2", ".nxml"),
+        "recipes/encyclopedia.yaml reads a wiki's dump, recipes/papers.yaml articles in JATS; convert others to text",
+    ),
+    ((".tex",), "recipes/papers.yaml reads LaTeX"),
+    ((".html", ".htm", ".epub", ".pdf", ".docx", ".odt", ".rtf"), "no source reads it; convert it to text"),
     ((".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".wacz", ".bz2", ".xz"), "unpack it first"),
     (
         (".py", ".js", ".ts", ".c", ".h", ".cc", ".cpp", ".hpp", ".java", ".go", ".rs", ".rb", ".php", ".cs", ".sh"),
-        "source code is read from JSON lines or Parquet, a file in each row",
+        "recipes/code.yaml reads a tree of source code",
     ),
 )
 
