@@ -294,6 +294,15 @@ def test_funnel_of_a_source_in_recipe_order() -> None:
     assert "do not add up" not in text
 
 
+def test_kinds_of_records_that_are_no_page() -> None:
+    kinds = {"http_status: 404": 200, "not_html: image/<png>|": 300}
+    counts = manifest().counts | {"fate_kinds": {"cc": kinds}, "distinct_fate_kinds": {"cc": 7}}
+    text = section(render(manifest(counts=counts), VERSION), "### Source `cc`")
+    assert ["http_status", "404", "200"] in cells(text)
+    assert ["not_html", shown("image/<png>|"), "300"] in cells(text)
+    assert "5 more are not shown." in text
+
+
 def test_a_limit_for_another_source_is_not_shown() -> None:
     assert "not_english" not in section(render(manifest(), VERSION), "### Source `books`")
 

@@ -22,7 +22,7 @@ from fastwarc.warc import ArchiveIterator
 from pipeline.sources.listing import list_files
 from pipeline.sources.options import CommonCrawlSource
 from pipeline.sources.read import read
-from pipeline.sources.record import Record
+from pipeline.sources.record import FATES_OF_KINDS, Record
 from pipeline.steps.options import PiiOptions
 from tests.sample.archive import build
 from tests.sample.chrome import around, site
@@ -197,6 +197,14 @@ def test_every_record_meets_its_fate_and_every_copy_names_its_survivor(made: Pat
     found = {at[row["id"]]: (row["reason"] or "kept", at[row["survivor"]]) for row in decisions}
     assert len(found) == len(decisions) == len(truth)
     assert found == {row["name"]: (row["fate"], row.get("survivor", row["name"])) for row in truth}
+
+
+def test_records_that_are_no_page_are_counted_by_kind(made: Path, records: list[Record]) -> None:
+    counts = json.loads((made / "manifest.json").read_text())["counts"]
+    kinds = Counter(f"{r.fate}: {r.detail}" for r in records if r.fate in FATES_OF_KINDS)
+    assert counts["fate_kinds"] == {"web": kinds} and counts["distinct_fate_kinds"] == {"web": len(kinds)}
+    assert {kind.partition(":")[0] for kind in kinds} == set(FATES_OF_KINDS)
+    assert kinds["http_status: 404"] > 0 and kinds["not_a_response: request"] > 0
 
 
 def test_each_cluster_leaves_one_survivor_even_where_its_longest_copy_fails_a_limit(truth: Truth) -> None:
