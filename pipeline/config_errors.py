@@ -1,7 +1,7 @@
 """What pydantic found wrong -> Problems: the place in the file, what was found, what is allowed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -34,8 +34,16 @@ _OTHER_FILES = (
 
 def problems(error: ValidationError, root: Node, model: type[BaseModel]) -> list[Problem]:
     """One Problem for each thing that is wrong, without repetition, in pydantic's order."""
-    found = [_problem(details, root, model) for details in error.errors(include_url=False, include_input=False)]
-    return list(dict.fromkeys(found))
+    raw = error.errors(include_url=False, include_input=False)
+    said = [details for details in raw if not _is_said_deeper(details, raw)]
+    return list(dict.fromkeys(_problem(details, root, model) for details in said))
+
+
+def _is_said_deeper(details: ErrorDetails, others: Iterable[ErrorDetails]) -> bool:
+    """Whether a value may be a word or a list, and what is wrong is inside the list."""
+    at = details["loc"][:-1]
+    is_word = details["type"] == "literal_error"
+    return is_word and any(len(o["loc"]) > len(at) + 1 and o["loc"][: len(at)] == at for o in others)
 
 
 def needed(model: type[BaseModel]) -> str:

@@ -231,7 +231,7 @@ def _extract_parts(
 ) -> list[Part]:
     url = recipe.url.model_dump(mode="json", exclude={"files"})
     shared = {"url": url, "extract": recipe.extract.model_dump(mode="json")}
-    looked = {LANGUAGE_MODEL: models[LANGUAGE_MODEL]} if recipe.extract.looks else {}
+    looked = {LANGUAGE_MODEL: models[LANGUAGE_MODEL]} if recipe.extract.bounds else {}
     hashes, libraries = _hashes("url", lists) | _model_hashes(looked), list_libraries(recipe.url.lists)
     if looked:
         shared["language"] = {"max_chars": recipe.language.max_chars}

@@ -218,8 +218,11 @@ def _check_names(recipe: Recipe) -> Iterator[Finding]:
 def _check_looks(recipe: Recipe) -> Iterator[Finding]:
     """A look drops pages of every source that has pages, so in each a Limit at least as strict has to follow."""
     pages = [name for name, source in recipe.sources.items() if isinstance(source, CommonCrawlSource | WarcSource)]
-    limits = [limit for step in recipe.steps for limit in _limits(step)]
-    for i, look in enumerate(recipe.extract.looks):
+    try:
+        limits = expand(recipe.steps)[1]
+    except PresetError:
+        return  # has been said
+    for i, look in enumerate(recipe.extract.bounds):
         for j, code in enumerate(look.one_of or () if recipe.language.model in PINNED else ()):
             yield from _known(code, LID_176, "language code", ("extract", "looks", i, "one_of", j))
         for name in pages:

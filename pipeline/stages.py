@@ -203,15 +203,15 @@ def _look_at_what_shows(
 ) -> None:
     """The second look: measures of all text that a page shows, by a parser ten times as fast as an extraction."""
     looks = tuple(
-        Limit(name=f"look_{look.measure}", **look.model_dump(exclude_unset=True)) for look in recipe.extract.looks
+        Limit(name=f"look_{look.measure}", **look.model_dump(exclude_unset=True)) for look in recipe.extract.bounds
     )
     seen: list[tuple[Record, str]] = []
     for record, page in pages if looks else ():
         if not record.fate:
             ON_RECORD.get()(record)
             found = extractor.visible(page, record.url)
-            record.fate, record.detail = found.fate, found.detail
-            seen += [(record, found.text)] * (not found.fate)
+            record.fate, record.detail = found.fate or ("" if found.text.strip() else "no_text"), found.detail
+            seen += [(record, found.text)] * (not record.fate)
     if not seen:
         return
     texts = pa.array([text_form(text) for _, text in seen], pa.large_string())

@@ -1,8 +1,8 @@
 """Recipe fields of extraction."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config import Options
 from pipeline.measures import KEPT_PREFIX, MEASURES, ON_REQUEST
@@ -40,10 +40,6 @@ class Look(Options):
         return self
 
 
-def _off(written: Any) -> Any:
-    return () if written in ("off", False) else written
-
-
 class ExtractOptions(Options):
     """How a page becomes text, and the bounds on what one page may cost."""
 
@@ -54,9 +50,9 @@ class ExtractOptions(Options):
     fast: bool = Field(False, description="trafilatura without its fallbacks (readability, jusText).")
     comments: bool = Field(False, description="Keep the comments of readers.")
     tables: bool = Field(True, description="Keep text inside tables.")
-    looks: Annotated[tuple[Look, ...], BeforeValidator(_off)] = Field(
-        (),
-        description="Bounds on what a page shows, taken with a fast parser before it is extracted; `off` for none. "
+    looks: Literal["off"] | tuple[Look, ...] = Field(
+        "off",
+        description="A list of bounds on what a page shows, taken with a fast parser before it is extracted, or `off`. "
         "Each has to be looser than a Limit of the steps on the same measure.",
     )
     min_page_bytes: int = Field(0, ge=0, description="A smaller page gets the fate `page_too_small`.")
@@ -80,3 +76,8 @@ class ExtractOptions(Options):
         300.0, gt=0, description="Seconds by the clock after which a page that neither ends nor computes is given up."
     )
     memory_mb: int = Field(2048, ge=256, description="Megabytes of address space a page may add to its worker.")
+
+    @property
+    def bounds(self) -> tuple[Look, ...]:
+        """The looks; none if they are off."""
+        return () if self.looks == "off" else self.looks

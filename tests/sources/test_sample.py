@@ -43,9 +43,8 @@ READER_FATES = {
     "truncated_record",
     "damaged_bytes",
 }
-LATER_FATES = {"url_denied_domain", "url_denied_word", "no_text"}
+LATER_FATES = {"url_denied_domain", "url_denied_word", "no_text", "look_language", "look_n_stop_words"}
 DROP_REASONS = {
-    "language",
     "language_score",
     "gopher_duplicate_lines",
     "gopher_top_2gram",
@@ -58,7 +57,6 @@ DROP_REASONS = {
     "gopher_bullet_lines",
     "gopher_ellipsis_lines",
     "gopher_alphabetic_words",
-    "gopher_stop_words",
     "c4_lorem_ipsum",
     "c4_curly_bracket",
     "c4_sentences",
@@ -104,7 +102,7 @@ def test_it_is_as_large_and_as_varied_as_it_should_be(folder: Path, truth: Truth
     kept = [page for page in originals() if page.expect.startswith("kept")]
     lengths = [len(page.text.split()) for page in kept]
     assert len(kept) >= 40 and min(lengths) >= 200 and max(lengths) <= 600
-    others = Counter(page.meta["lang"] for page in originals() if page.expect == "language")
+    others = Counter(page.meta["lang"] for page in originals() if page.expect == "look_language")
     assert len(others) == 7 and min(others.values()) >= 3
 
 
