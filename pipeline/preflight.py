@@ -16,7 +16,6 @@ from pipeline.recipe import Recipe
 from pipeline.steps.model_files import PINNED, find, labels
 from pipeline.steps.options import PresetStep
 from pipeline.steps.presets import expand
-from pipeline.steps.removals import Removals
 from pipeline.steps.url_lists import check_entries, own_files
 
 Factors = Mapping[str, float]
@@ -69,6 +68,8 @@ def check_lists(recipe: Recipe) -> None:
     Raises:
         pipeline.config.ConfigError: one cannot be read, or has a line that is no entry.
     """
+    from pipeline.steps.removals import Removals  # late: it needs pyarrow, which plans do without
+
     check_entries(recipe.url)
     Removals(own_files(recipe.removals.files, "removals.files", "files"))
 

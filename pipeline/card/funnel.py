@@ -9,7 +9,8 @@ from pipeline.card.front_matter import largest_first
 from pipeline.manifest import Manifest, total
 
 DUPLICATES = ("exact_duplicate", "near_duplicate")
-AFTER_LIMITS = ("no_text_left", "removed_on_request", "copy_of_removed", *DUPLICATES)
+ON_REQUEST = ("removed_on_request", "copy_of_removed")
+AFTER_LIMITS = ("no_text_left", *ON_REQUEST, *DUPLICATES)
 """Reasons that come after the Limits, in the order of their Stages."""
 
 SHOWN_KINDS = 50
@@ -206,9 +207,9 @@ def _decisions_table(manifest: Manifest, source: str, extracted: int, kept: int)
 def _reasons(known: list[LimitRow], found: Iterable[str]) -> list[tuple[str, str]]:
     """Reasons in the order in which they are decided: the recipe's Limits, reasons the recipe does not spell out (by
     name), then those of the later Stages."""
-    names = {row.name for row in known}
-    extra = sorted(set(found) - names - set(AFTER_LIMITS))
-    later = [(name, "") for name in AFTER_LIMITS if name not in names]
+    names, given = {row.name for row in known}, set(found)
+    extra = sorted(given - names - set(AFTER_LIMITS))
+    later = [(name, "") for name in AFTER_LIMITS if name not in names and (name in given or name not in ON_REQUEST)]
     return [(row.name, row.keeps) for row in known] + [(name, "") for name in extra] + later
 
 
