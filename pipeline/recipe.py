@@ -252,8 +252,8 @@ def _is_as_strict(limit: Limit, look: Look) -> bool:
 
 
 def _bounds(bounds: Limit | Look) -> str:
-    named = {"min": bounds.min, "max": bounds.max, "one_of": bounds.one_of and list(bounds.one_of)}
-    return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
+    ends = [f"{name} {end:g}" for name, end in (("min", bounds.min), ("max", bounds.max)) if end is not None]
+    return ", ".join([*ends, *([f"one_of {', '.join(bounds.one_of)}"] if bounds.one_of else [])])
 
 
 def _limits(step: Step) -> tuple[Limit, ...]:

@@ -17,8 +17,8 @@ from tests.sources.warc_writer import http, warc_record
 
 LOOKS = [{"measure": "language", "one_of": ["en"]}, {"measure": "n_words", "min": 50}]
 LIMITS = [
-    {"name": "language", "measure": "language", "one_of": ["en"]},
-    {"name": "too_short", "measure": "n_words", "min": 50},
+    {"type": "limit", "name": "language", "measure": "language", "one_of": ["en"]},
+    {"type": "limit", "name": "too_short", "measure": "n_words", "min": 50},
 ]
 
 
@@ -123,12 +123,12 @@ GOOD = """\
     ("old", "new", "said"),
     [
         ("", "", ""),
-        ("min: 60", "min: 40", "looks.0: the look at n_words (min 50) drops pages of web that the Limits on it would keep: "
-         "short (min 40); loosen the look, or give web a Limit on n_words that is at least as strict"),
+        ("min: 60", "min: 40", "looks.0: the look at n_words (min 50) drops pages of web that the Limits on it would "
+         "keep: short (min 40); loosen the look, or give web a Limit on n_words that is at least as strict"),
         ("max: 10,", "max: 15,", "looks.1: the look at mean_word_length (max 12)"),
         ("measure: mean_word_length, max", "measure: kept_mean_word_length, max", "would keep: none;"),
         ("source: [web]", "source: [notes]", "looks.1: "),
-        ("one_of: [en]}\n", "one_of: [en, de]}\n", "english (one_of ['en', 'de'])"),
+        ("one_of: [en]}\n", "one_of: [en, de]}\n", "english (one_of en, de)"),
         ("min: 60", "min: 60, where: {language: [en]}", "looks.0: "),
     ],
 )  # fmt: skip
