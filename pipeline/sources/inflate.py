@@ -43,9 +43,11 @@ class Codec:
 
     `copied_bytes`: the longest run of content that can stand in the file as it is, uncompressed. `probe_bytes`: stored
     bytes that a sound member needs, at the most, for its first inflated ones; more are not read to try one.
+    `reserved`: bits of the byte behind `magic` that are zero.
     """
 
     magic: bytes
+    reserved: int
     copied_bytes: int
     probe_bytes: int
     open: Callable[[BinaryIO, int], Inflater]
@@ -163,7 +165,7 @@ def _stored_frame(take: Callable[[int], bytes]) -> Iterator[bytes]:
     yield take(4 * has_checksum)
 
 
-GZIP = Codec(b"\x1f\x8b\x08", 65_535, 4096, GzipMember)
+GZIP = Codec(b"\x1f\x8b\x08", 0xE0, 65_535, 4096, GzipMember)
 """A stored block of deflate holds 65,535 bytes at the most: RFC 1951, section 3.2.4."""
 
 
@@ -188,7 +190,9 @@ def is_skippable(head: bytes) -> bool:
 
 def _zstd(file: BinaryIO) -> Codec:
     dictionary = _dictionary(file)
-    return Codec(_FRAME_MAGIC, BLOCK_BYTES, BLOCK_BYTES + 64, lambda file, start: ZstdFrame(file, start, dictionary))
+    return Codec(
+        _FRAME_MAGIC, 0x08, BLOCK_BYTES, BLOCK_BYTES + 64, lambda file, start: ZstdFrame(file, start, dictionary)
+    )
 
 
 def _dictionary(file: BinaryIO) -> bytes:

@@ -93,13 +93,17 @@ class Chain:
             block = self._at(position, SEARCH_BYTES)
             at = block.find(magic)
             while at >= 0:
-                probe = io.BytesIO(self._at(position + at, self._codec.probe_bytes))
-                if _is_start(self._codec.open(probe, 0).more(PROBE_BYTES)):
+                flags = int.from_bytes(block[at + len(magic) : at + len(magic) + 1], "little")
+                if not flags & self._codec.reserved and self._is_start_at(position + at):
                     return position + at
                 at = block.find(magic, at + 1)
             if len(block) < SEARCH_BYTES:
                 return position + len(block)
             position += len(block) - len(magic) + 1
+
+    def _is_start_at(self, position: int) -> bool:
+        probe = io.BytesIO(self._at(position, self._codec.probe_bytes))
+        return _is_start(self._codec.open(probe, 0).more(PROBE_BYTES))
 
     def open(self, position: int) -> tuple[Inflater, bytes]:
         """The member at `position` and its first step. A group that ends looks at the next, which keeps what was
