@@ -12,6 +12,8 @@ from fastwarc.stream_io import ZstdReader
 READ_BYTES = 64 * 1024
 STEP_BYTES = 1024 * 1024
 """Inflated bytes of one step at the most."""
+BLOCK_BYTES = 128 * 1024
+"""What a block of Zstandard holds at the most: RFC 8878, section 3.1.1.2.4."""
 MAX_DICTIONARY_BYTES = 1 << 23
 """Zstandard Compression for WARC Files 1.0, section 4: what a decoder has to support."""
 
@@ -39,11 +41,15 @@ class Inflater(Protocol):
 class Codec:
     """How a file is compressed.
 
-    `copied_bytes`: the longest run of content that can stand in the file as it is, uncompressed.
+    `copied_bytes`: the longest run of content that can stand in the file as it is, uncompressed. `probe_bytes`: stored
+    bytes that a sound member needs, at the most, for its first inflated ones; more are not read to try one.
+    `reserved`: bits of the byte behind `magic` that are zero.
     """
 
     magic: bytes
+    reserved: int
     copied_bytes: int
+    probe_bytes: int
     open: Callable[[BinaryIO, int], Inflater]
 
     def skippable(self, head: bytes) -> int | None:
@@ -159,7 +165,7 @@ def _stored_frame(take: Callable[[int], bytes]) -> Iterator[bytes]:
     yield take(4 * has_checksum)
 
 
-GZIP = Codec(b"\x1f\x8b\x08", 65_535, GzipMember)
+GZIP = Codec(b"\x1f\x8b\x08", 0xE0, 65_535, 4096, GzipMember)
 """A stored block of deflate holds 65,535 bytes at the most: RFC 1951, section 3.2.4."""
 
 
@@ -183,9 +189,10 @@ def is_skippable(head: bytes) -> bool:
 
 
 def _zstd(file: BinaryIO) -> Codec:
-    """A block of Zstandard holds 128 KiB at the most: RFC 8878, section 3.1.1.2.4."""
     dictionary = _dictionary(file)
-    return Codec(_FRAME_MAGIC, 128 * 1024, lambda file, start: ZstdFrame(file, start, dictionary))
+    return Codec(
+        _FRAME_MAGIC, 0x08, BLOCK_BYTES, BLOCK_BYTES + 64, lambda file, start: ZstdFrame(file, start, dictionary)
+    )
 
 
 def _dictionary(file: BinaryIO) -> bytes:

@@ -12,6 +12,7 @@ headers in between. So a run of whole members of more stored bytes is no copy in
 chain.
 """
 
+import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -33,6 +34,7 @@ class Chain:
         self._codec = codec
         self._size = file.seek(0, 2)
         self._opened: tuple[int, Inflater, bytes] | None = None
+        self._found = (0, -1)  # a position, and what `find` gives for it and for all up to that
 
     def is_member(self, position: int) -> bool:
         """Whether the header of a member stands at `position`."""
@@ -79,17 +81,29 @@ class Chain:
 
     def find(self, position: int) -> int:
         """The next member from `position` on that inflates to `WARC/`; the file's size if there is none."""
+        low, found = self._found
+        if not low <= position <= found:
+            found = self._search(position)
+            self._found = position, found
+        return found
+
+    def _search(self, position: int) -> int:
         magic = self._codec.magic
         while True:
             block = self._at(position, SEARCH_BYTES)
             at = block.find(magic)
             while at >= 0:
-                if _is_start(self._codec.open(self.file, position + at).more(PROBE_BYTES)):
+                flags = int.from_bytes(block[at + len(magic) : at + len(magic) + 1], "little")
+                if not flags & self._codec.reserved and self._is_start_at(position + at):
                     return position + at
                 at = block.find(magic, at + 1)
             if len(block) < SEARCH_BYTES:
                 return position + len(block)
             position += len(block) - len(magic) + 1
+
+    def _is_start_at(self, position: int) -> bool:
+        probe = io.BytesIO(self._at(position, self._codec.probe_bytes))
+        return _is_start(self._codec.open(probe, 0).more(PROBE_BYTES))
 
     def open(self, position: int) -> tuple[Inflater, bytes]:
         """The member at `position` and its first step. A group that ends looks at the next, which keeps what was

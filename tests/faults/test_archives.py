@@ -8,6 +8,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
@@ -202,6 +203,26 @@ def test_bodies_that_burst(tmp_path: Path, coding: str) -> None:
     n, n_pages, peak = read_aside(path)
     assert (n, n_pages) == (3, 2)
     assert peak < 300 + 3 * MAX_PAGE_BYTES / MEGABYTE
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("a.warc.gz", b"\x1f\x8b\x08"),
+        ("b.warc.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\0\x03\0"),
+        ("a.warc.zst", b"\x28\xb5\x2f\xfd"),
+        ("b.warc.zst", b"\x28\xb5\x2f\xfd\0\x58\x01\0\0"),
+        ("c.warc.zst", b"\x50\x2a\x4d\x18\0\0\0\0"),
+    ],
+)
+def test_floods_of_headers_take_linear_time(tmp_path: Path, name: str, unit: bytes) -> None:
+    seconds = []
+    for n_bytes in (50_000, 400_000):
+        started = time.process_time()
+        found = read_bytes(tmp_path, unit * (n_bytes // len(unit)) + PACKINGS[f"a{name[1:]}"](pages(2)), name)
+        seconds.append(time.process_time() - started)
+        assert len(whole_pages(found)) == 2
+    assert seconds[1] < 24 * seconds[0] + 0.5
 
 
 # -- size --------------------------------------------------------------------------------------------------------------
