@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from archives import copied, drawn, pages
-from common import Peer, arguments, finish, peer_python, show
+from common import ROOT, Peer, arguments, finish, peer_python, show
 from gold import HUMAN, Page, compare, gold_pages
 from peers.datatrove_reasons import REASONS
 
@@ -28,6 +28,7 @@ from pipeline.extract.html import main_text
 from pipeline.extract.options import ExtractOptions
 from pipeline.extract.textform import text_form
 from pipeline.extract.worker import Extractor
+from pipeline.recipe import load_recipe
 from pipeline.run.task import SINGLE_THREAD
 
 PEERS = Path(__file__).parent / "peers"
@@ -45,15 +46,14 @@ MODES: Mapping[str, Mapping[str, Any]] = {
     "trafilatura, precision": {"favor": "precision"},
     "trafilatura, balanced": {"favor": "balanced"},
     "trafilatura, recall": {"favor": "recall"},
-    **({"trafilatura, fast": {"fast": True}} if "fast" in ExtractOptions.model_fields else {}),
+    "trafilatura, fast": {"fast": True},
     "resiliparse": {"extractor": "resiliparse"},
 }
 PRIME = next(iter(MODES))
-HAS_LOOKS = "looks" in ExtractOptions.model_fields
-LOOKS = ({"measure": "language", "one_of": ["en"]}, {"measure": "language_score", "min": 0.4})
-"""Looser than the preset's Limits, which ask for English and .65 of the main text."""
+SHIPPED = load_recipe(ROOT / "recipes" / "commoncrawl.yaml")
+LOOKS = [look.model_dump(mode="json", exclude_unset=True) for look in SHIPPED.extract.bounds]
 SIDES: Mapping[str, Mapping[str, Any]] = {
-    "trafilatura": {"looks": LOOKS} if HAS_LOOKS else {},
+    "trafilatura": {"looks": LOOKS},
     "resiliparse": {"extractor": "resiliparse"},
 }
 """What is measured from archive to Judge: name -> fields of `extract`. resiliparse is as fast as a look."""
@@ -71,15 +71,11 @@ def recipe(archives: Path, extract: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": "extraction",
         "sources": {"web": {"type": "warc", "path": str(archives)}},
+        "url": {"lists": SHIPPED.url.lists},
         "extract": extract,
         "steps": [{"type": "preset", "name": "datatrove-0.10"}],
         "mixture": {"weights": {"web": 1}},
     }
-
-
-def without_looks() -> dict[str, Any] | None:
-    """Fields of `extract` that send every page to the extractor; None as long as there are no looks."""
-    return {"looks": "off"} if HAS_LOOKS else None
 
 
 def race(folder: Path, ids: Mapping[str, str], rounds: int) -> tuple[dict[str, list[dict[str, Any]]], dict[str, Rows]]:
@@ -99,8 +95,7 @@ def race(folder: Path, ids: Mapping[str, str], rounds: int) -> tuple[dict[str, l
             answers["datatrove"].append(peer.ask(files))
             for name, side in SIDES.items():
                 answers[name].append(ours.ask(recipe(folder, side)))
-        if (off := without_looks()) is not None:
-            answers["looks off"] = [ours.ask(recipe(folder, off))]
+        answers["looks off"] = [ours.ask(recipe(folder, {"looks": "off"}))]
         found = {name: rows(given[-1]["rows"], ids) for name, given in answers.items()}
     if rounds > 1:
         with Peer(peer_python(*AS_PINNED), *arguments) as peer:
@@ -164,9 +159,7 @@ def survivors(found: Mapping[str, Rows]) -> tuple[Claims, list[dict[str, Any]]]:
 
 
 def looks(found: Mapping[str, Rows]) -> Claims:
-    """The claim on what the looks lose, with what each of them drops; none as long as there are no looks."""
-    if "looks off" not in found:
-        return {}
+    """The claim on what the looks lose, with what each of them drops."""
     with_looks, without = found["trafilatura"], found["looks off"]
     lost = kept(without) - kept(with_looks)
     changed = [key for key, (reason, _) in with_looks.items() if reason != without[key][0]]
@@ -185,7 +178,7 @@ def extracted(gold: Sequence[Page], html: Mapping[tuple[str, str], str]) -> dict
     """The texts of the pages with gold, by each mode of ours and by datatrove with either trafilatura."""
     found: dict[str, list[str]] = {}
     for name, mode in MODES.items():
-        with Extractor(ExtractOptions.model_validate({**mode, **(without_looks() or {})})) as extractor:
+        with Extractor(ExtractOptions.model_validate(mode)) as extractor:
             found[name] = [extractor.extract(html[page.key], page.url).text for page in gold]
     for environment in (AS_OURS, AS_PINNED):
         with Peer(peer_python(*environment), PEERS / "datatrove_trafilatura.py") as peer:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.cli.console import say
+from pipeline.extract.verdicts import FOLDER as GIVEN_UP
+from pipeline.extract.verdicts import kept_pages
 from pipeline.manifest import load_manifest, total
 from pipeline.mixture import remarks
 from pipeline.run import drift
@@ -40,6 +42,8 @@ def print_summary(dataset: Path, version: str, warnings: Sequence[str] | None = 
     notes += [f"{name}: no documents for validation; raise packing.validation_share" for name in unseen]
     if unmatched := asked["entries"] - asked["matched"]:
         notes.append(f"{unmatched:,} of {asked['entries']:,} entries of the removal lists name no document")
+    if n := kept_pages(dataset):
+        notes.append(f"given up in extraction, so far: {n:,}, kept in {dataset / GIVEN_UP} with the reasons")
     say("\n".join([*notes, ""]) if notes else "Every source is read once.\n")
     say(f"version  {version}")
     say(f"data     {dataset / version}")
