@@ -41,8 +41,8 @@ def problems(error: ValidationError, root: Node, model: type[BaseModel]) -> list
 
 def _is_said_deeper(details: ErrorDetails, others: Iterable[ErrorDetails]) -> bool:
     """Whether a value may be a word or a list, and what is wrong is inside the list."""
-    at = details["loc"][:-1]
-    is_word = details["type"] == "literal_error"
+    at, last = details["loc"][:-1], details["loc"][-1:]
+    is_word = details["type"] == "literal_error" and str(*last).startswith("literal[")  # of a union
     return is_word and any(len(o["loc"]) > len(at) + 1 and o["loc"][: len(at)] == at for o in others)
 
 

@@ -707,7 +707,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "name: d\nsources:\n  web: {type: warc}\n",
         (),
         (
-            "r.yaml:3:3: sources.web.path: missing; expected text: A file, a folder (searched for *.warc and *.warc.gz) or a glob; any fsspec URL.",
+            "r.yaml:3:3: sources.web.path: missing; expected text: A file, a folder (searched for .warc and .wet, also .gz or .zst) or a glob; any fsspec URL.",
         ),
     ),
     "snapshot and path at once": (
@@ -721,7 +721,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         "name: d\nsources:\n  web: {type: warc, snapshot: sample}\n",
         (),
         (
-            "r.yaml:3:3: sources.web.path: missing; expected text: A file, a folder (searched for *.warc and *.warc.gz) or a glob; any fsspec URL.",
+            "r.yaml:3:3: sources.web.path: missing; expected text: A file, a folder (searched for .warc and .wet, also .gz or .zst) or a glob; any fsspec URL.",
             "r.yaml:3:21: sources.web.snapshot: unknown key for type: warc; it is one of type: commoncrawl. Allowed here: licence, part_mb, path",
         ),
     ),

@@ -57,6 +57,7 @@ DROP_REASONS = {
     "gopher_bullet_lines",
     "gopher_ellipsis_lines",
     "gopher_alphabetic_words",
+    "gopher_stop_words",
     "c4_lorem_ipsum",
     "c4_curly_bracket",
     "c4_sentences",

@@ -254,7 +254,7 @@ def test_an_override_is_for_all_languages() -> None:
 
 def test_fineweb_2_keeps_the_sample_crawls_texts_in_its_languages() -> None:
     """What the truth keeps of a language is kept, and dropped as another language in English."""
-    pages = [entry for entry in PAGES if entry.fate in ("kept", "language")]
+    pages = [entry for entry in PAGES if entry.fate in ("kept", "look_language")]
     texts = pa.array([entry.page.text for entry in pages if entry.page], pa.large_string())
     labels, _ = LanguageId().identify(texts, 10_000)
     reasons = decisions("fineweb-2", texts.to_pylist(), labels)
