@@ -19,6 +19,9 @@ QUALITY_PREFIX: Final = "quality_"
 QUALITY_NAME: Final = r"^[a-z0-9][a-z0-9_]{0,39}$"
 """What a quality model may be called in a recipe."""
 
+LOOK_PREFIX: Final = "look_"
+"""In front of a measure's name: the fate of a page that a look at this measure dropped, before it was extracted."""
+
 LANGUAGE_STOPS: Final = "n_stop_words_of_language"
 
 _GOPHER: Final = "Gopher (Rae et al. 2021, arXiv 2112.11446, appendix A.1.1), as counted by datatrove 0.10.1"

@@ -41,7 +41,7 @@ from pipeline.extract.textform import text_form
 from pipeline.extract.verdicts import Verdicts
 from pipeline.extract.worker import Extractor
 from pipeline.files import PartStore, PartWriter
-from pipeline.measures import LANGUAGE_STOPS, MEASURES, QUALITY_PREFIX, quality_measure
+from pipeline.measures import LANGUAGE_STOPS, LOOK_PREFIX, MEASURES, QUALITY_PREFIX, quality_measure
 from pipeline.packing import pack as packing
 from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, Part, all_libraries
 from pipeline.recipe import Recipe
@@ -203,7 +203,7 @@ def _look_at_what_shows(
 ) -> None:
     """The second look: measures of all text that a page shows, by a parser ten times as fast as an extraction."""
     looks = tuple(
-        Limit(name=f"look_{look.measure}", **look.model_dump(exclude_unset=True)) for look in recipe.extract.bounds
+        Limit(name=LOOK_PREFIX + look.measure, **look.model_dump(exclude_unset=True)) for look in recipe.extract.bounds
     )
     seen: list[tuple[Record, str]] = []
     for record, page in pages if looks else ():

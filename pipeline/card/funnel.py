@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.card.escape import code, escape, number, share, table, warning
 from pipeline.card.front_matter import largest_first
 from pipeline.manifest import Manifest, total
+from pipeline.measures import LOOK_PREFIX
 
 DUPLICATES = ("exact_duplicate", "near_duplicate")
 ON_REQUEST = ("removed_on_request", "copy_of_removed")
@@ -161,7 +162,8 @@ def _funnel(manifest: Manifest, source: str) -> str:
     fates, dropped = (of_source(manifest, key, source) for key in ("fates", "dropped"))
     decisions = _decisions_table(manifest, source, extracted, kept)
     kinds = _by_kind(manifest, source, "fate_kinds", ("fate of a record", "its kind", "records:"))
-    parts = [_fates_table(records, fates, extracted), *filter(None, [kinds]), decisions]
+    looks = _looks(manifest, fates)
+    parts = [_fates_table(records, fates, extracted), *filter(None, [looks, kinds]), decisions]
     if records != sum(fates.values()) + extracted or extracted != sum(dropped.values()) + kept:
         parts.insert(0, warning("These counts do not add up: some records have no fate, or more than one."))
     if rewritten := _rewritten(manifest, source):
@@ -177,6 +179,15 @@ def _fates_table(records: int, fates: Mapping[str, int], extracted: int) -> str:
     rows += [(code(name), number(n), share(n, records)) for name, n in largest_first(fates).items()]
     rows.append(("**extracted**", number(extracted), share(extracted, records)))
     return table(("fate of a record", "records:", "share:"), rows)
+
+
+def _looks(manifest: Manifest, fates: Mapping[str, int]) -> str:
+    """What the looks ask of a page, where they dropped some."""
+    if not any(fate.startswith(LOOK_PREFIX) for fate in fates):
+        return ""
+    looks = manifest.recipe["extract"]["looks"]
+    asked = ", ".join(f"{code(LOOK_PREFIX + look['measure'])}: {_keeps(look)}" for look in looks)
+    return f"A page is extracted only if what it shows, menus and all, is within these bounds. {asked}."
 
 
 def _decisions_table(manifest: Manifest, source: str, extracted: int, kept: int) -> str:
