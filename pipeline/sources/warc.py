@@ -3,8 +3,7 @@
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing
 from typing import BinaryIO
 
 from fastwarc.warc import HeaderMap
@@ -13,8 +12,8 @@ from pipeline.sources.framing import MAX_HEADER_BYTES, FileView, Frame, View, fr
 from pipeline.sources.http_body import BodyError, decode_body
 from pipeline.sources.inflate import Codec, codec_of
 from pipeline.sources.members import Chain
-from pipeline.sources.record import Record, Slice, SourceError
-from pipeline.sources.remote import is_remote, open_remote
+from pipeline.sources.opening import open_slice
+from pipeline.sources.record import Record, Slice
 from pipeline.sources.sniff import DOUBTED_TYPES, may_be_page, other_kind
 
 MAX_PAGE_BYTES = 32 * 1024 * 1024
@@ -23,7 +22,6 @@ MAX_CONTENT_BYTES = 48 * 1024 * 1024
 """Stored bytes of a record's content that are looked at; a longer response is `page_too_large`."""
 MAX_LANGUAGES = 100
 """Characters of `WARC-Identified-Content-Language` that are kept: ISO 639-3 codes, comma-separated."""
-FILE_BUFFER_BYTES = 1024 * 1024
 
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?)?)?")
 _HTTP_HEADER = re.compile(rb"(?:.*\n)*?(?:\r*\n|.*\Z)")
@@ -54,33 +52,9 @@ def read_warc(slice_: Slice, max_page_bytes: int = MAX_PAGE_BYTES) -> Iterator[R
         if slice_.start == 0:
             yield Record(slice_.path, 0, fate="unsupported_archive", detail="ARC")
         return
-    with open_slice(slice_) as file:
+    with closing(open_slice(slice_)) as file:
         for offset, frame, view in _offsets(file, slice_):
             yield _to_record(slice_.path, offset, frame, view, max_page_bytes)
-
-
-@contextmanager
-def open_slice(slice_: Slice) -> Iterator[BinaryIO]:
-    """The file of a slice, open for reading.
-
-    Raises:
-        SourceError: if it cannot be opened or read, or its size is not the listed one.
-    """
-    try:
-        with open_remote(slice_) if is_remote(slice_.url) else _open(slice_.url) as file:
-            size = file.seek(0, 2)
-            if size != slice_.size:
-                raise SourceError(
-                    f"{slice_.url}: {size} bytes, but {slice_.size} when it was listed; "
-                    "the file changed during the run, start the run again"
-                )
-            yield file
-    except (OSError, ImportError) as error:
-        raise SourceError(f"{slice_.url}: cannot be read: {type(error).__name__}: {error}") from error
-
-
-def _open(url: str) -> BinaryIO:
-    return Path(url).open("rb", buffering=FILE_BUFFER_BYTES)
 
 
 def _offsets(file: BinaryIO, slice_: Slice) -> Iterator[tuple[int, Frame, View]]:

@@ -250,9 +250,9 @@ def test_missing_and_changed_files_are_source_errors(tmp_path: Path) -> None:
     path.write_bytes(warc_record(http()))
     listed = whole(path)
     path.write_bytes(b"")
-    with pytest.raises(SourceError, match=r"0 bytes, but .* when it was listed"):
+    with pytest.raises(SourceError, match=r"it has 0 bytes and had .* when it was listed"):
         list(read_warc(listed))
-    with pytest.raises(SourceError, match="cannot be read: FileNotFoundError"):
+    with pytest.raises(SourceError, match="cannot be read: No such file"):
         list(read_warc(replace(listed, url=str(tmp_path / "none.warc"))))
 
 
