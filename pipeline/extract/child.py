@@ -26,6 +26,8 @@ ALMOST_FULL = 0.75
 swallow a MemoryError."""
 SLOW = 0.25
 """Share of its processor time from which a page is said to be slow."""
+GARBAGE = 50_000
+"""Objects made since the last search for garbage that bring the next one; pages make few cycles."""
 NO_FACTS = astuple(PageFacts())
 
 
@@ -38,6 +40,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     html.main_text("<html><body><p>Warm up.</p></body></html>", "", options)
     gc.freeze()  # what the libraries made need not be looked through after every few pages
+    gc.set_threshold(GARBAGE)
     base_bytes = _address_space("VmSize")
     _bound_memory(options, base_bytes)
     send(connection, ("ready",))

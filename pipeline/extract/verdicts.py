@@ -34,29 +34,29 @@ class Verdicts:
         self._conditions = conditions.encode()
         self._known = {name.removesuffix(".json") for name in self._folder.names() if name.endswith(".json")}
 
-    def of(self, what: str, page: str) -> Verdict | None:
-        """The verdict on a page and `what` was wanted of it; None if there is none. Free where there is none at all."""
+    def of(self, what: str, page: bytes) -> Verdict | None:
+        """The verdict on a page (in UTF-8) and `what` was wanted of it, if there is one; quick where there is none."""
         if not self._known or (name := self._name(what, page)) not in self._known:
             return None
         value = json.loads(self._folder.read(f"{name}.json"))
         return Verdict(value["fate"], value["detail"])
 
-    def keep(self, what: str, page: str, url: str, verdict: Verdict) -> None:
+    def keep(self, what: str, page: bytes, url: str, verdict: Verdict) -> None:
         """Remember a verdict, and the page if it was given up."""
         name = self._name(what, page)
         if name in self._known:
             return
         if verdict.fate:
-            packed = gzip.compress(page.encode("utf-8", "replace"), mtime=0)
+            packed = gzip.compress(page, mtime=0)
             self._folder.commit_bytes(f"{name}.html.gz", packed)
         value = {"fate": verdict.fate, "detail": verdict.detail, "url": url, "wanted": what}
         self._folder.commit_bytes(f"{name}.json", canonical_json(value))
         self._known.add(name)
 
-    def _name(self, what: str, page: str) -> str:
+    def _name(self, what: str, page: bytes) -> str:
         hasher = hashlib.blake2b(self._conditions, digest_size=16)
         hasher.update(f"\0{what}\0".encode())
-        hasher.update(page.encode("utf-8", "replace"))
+        hasher.update(page)
         return hasher.hexdigest()
 
 

@@ -3,6 +3,7 @@
 import socket
 import struct
 import time
+from collections.abc import Sequence
 
 _N_FIELDS = struct.Struct("<I")
 MAX_FIELDS = 16
@@ -13,9 +14,9 @@ Fields = tuple[str, ...]
 after it, "slow" if it took long, processor seconds since the last reply, and the fields of PageFacts)."""
 
 
-def send(connection: socket.socket, fields: Fields) -> None:
+def send(connection: socket.socket, fields: Sequence[str | bytes]) -> None:
     """Send one message. Raises OSError if the other side is gone, TimeoutError if it does not read."""
-    encoded = [field.encode("utf-8", "replace") for field in fields]
+    encoded = [field if isinstance(field, bytes) else field.encode("utf-8", "replace") for field in fields]
     header = struct.pack(f"<{len(encoded) + 1}I", len(encoded), *map(len, encoded))
     connection.sendall(b"".join([header, *encoded]))
 

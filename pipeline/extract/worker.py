@@ -80,15 +80,15 @@ class Extractor:
         """Process id of the child, if it runs."""
         return self._child.pid if self._child else None
 
-    def extract(self, html: str, url: str = "") -> Extracted:
-        """The main text of a page, and what it states about itself.
+    def extract(self, html: str | bytes, url: str = "") -> Extracted:
+        """The main text of a page (bytes: in UTF-8), and what it states about itself.
 
         Raises:
             ExtractorError: if the child does not start.
         """
         return self._ask("main", html, url)
 
-    def visible(self, html: str, url: str = "") -> Extracted:
+    def visible(self, html: str | bytes, url: str = "") -> Extracted:
         """All text that a page shows, by a fast parser: "" is no fate here.
 
         Raises:
@@ -96,7 +96,8 @@ class Extractor:
         """
         return self._ask("visible", html, url)
 
-    def _ask(self, wanted: str, html: str, url: str) -> Extracted:
+    def _ask(self, wanted: str, page: str | bytes, url: str) -> Extracted:
+        html = page if isinstance(page, bytes) else page.encode("utf-8", "replace")
         if len(html) > self._options.max_page_bytes:
             return Extracted("", "page_too_large", f"over {self._options.max_page_bytes} bytes")
         known = self.verdicts.of(wanted, html) if self.verdicts else None
@@ -112,7 +113,7 @@ class Extractor:
             self.verdicts.keep(wanted, html, url, verdict)
         return found
 
-    def _attempt(self, wanted: str, html: str, url: str, limit_s: float) -> tuple[Extracted, bool]:
+    def _attempt(self, wanted: str, html: bytes, url: str, limit_s: float) -> tuple[Extracted, bool]:
         """What became of the page, and whether it took long."""
         connection = self._connection or self._start()
         deadline = time.monotonic() + self._options.wall_timeout_s

@@ -36,19 +36,19 @@ def test_a_page_that_hangs_is_given_up_once(tmp_path: Path) -> None:
 
 def test_a_verdict_holds_for_one_page_under_equal_conditions(tmp_path: Path) -> None:
     folder = Folder(str(tmp_path))
-    Verdicts(folder, "a").keep("main", "page", "", Verdict("extract_crashed", "signal 11"))
+    Verdicts(folder, "a").keep("main", b"page", "", Verdict("extract_crashed", "signal 11"))
     known = Verdicts(folder, "a")
-    assert known.of("main", "page") == Verdict("extract_crashed", "signal 11")
-    assert known.of("visible", "page") is None
-    assert known.of("main", "other") is None
-    assert Verdicts(folder, "b").of("main", "page") is None
+    assert known.of("main", b"page") == Verdict("extract_crashed", "signal 11")
+    assert known.of("visible", b"page") is None
+    assert known.of("main", b"other") is None
+    assert Verdicts(folder, "b").of("main", b"page") is None
 
 
 def test_the_first_verdict_stays(tmp_path: Path) -> None:
     verdicts = Verdicts(Folder(str(tmp_path)), "a")
-    verdicts.keep("main", "page", "", Verdict("", ""))
-    verdicts.keep("main", "page", "", Verdict("extract_timeout", ""))
-    assert verdicts.of("main", "page") == Verdict("", "")
+    verdicts.keep("main", b"page", "", Verdict("", ""))
+    verdicts.keep("main", b"page", "", Verdict("extract_timeout", ""))
+    assert verdicts.of("main", b"page") == Verdict("", "")
     assert kept_pages(tmp_path) == 0
 
 
@@ -59,10 +59,10 @@ def test_a_slow_page_that_ended_well_gets_more_time(tmp_path: Path) -> None:
     verdicts = Verdicts(Folder(str(tmp_path)), "a")
     with Extractor(options, program(work)) as extractor:
         assert extractor.extract("slow").fate == "extract_timeout"
-        verdicts.keep("main", "slow", "", Verdict("", ""))
+        verdicts.keep("main", b"slow", "", Verdict("", ""))
         extractor.verdicts = verdicts
         assert extractor.extract("slow").text == "fine"
     with Extractor(ExtractOptions(timeout_s=1.5), program(work)) as extractor:
         extractor.verdicts = Verdicts(Folder(str(tmp_path)), "b")
         assert extractor.extract("slow").text == "fine"
-        assert extractor.verdicts.of("main", "slow") == Verdict("", "")
+        assert extractor.verdicts.of("main", b"slow") == Verdict("", "")
