@@ -110,7 +110,8 @@ def speed(answers: Mapping[str, Sequence[Mapping[str, Any]]]) -> Claims:
     def median_s(name: str, what: str) -> float:
         return float(statistics.median(answer[what] for answer in answers[name]))
 
-    show("From archive to Judge, one core", ("side", "processor s", "wall s", "of it Extract", "Measure", "Judge"), [
+    head = ("side", "processor s", "wall s", "of it Extract", "Measure", "Judge", "of Extract: what shows", "main text")
+    show("From archive to Judge, one core", head, [
         (name, median_s(name, "cpu_s"), median_s(name, "wall_s"), *given[-1].get("stages", {}).values())
         for name, given in answers.items()
     ])  # fmt: skip
