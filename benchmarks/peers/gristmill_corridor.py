@@ -1,8 +1,8 @@
 """Extract, Measure and Judge of a recipe as a worker runs them, Part by Part, in one warm process.
 
 Runs in Gristmill's own environment. For each line on standard input, a recipe, it prints {"cpu_s": ..., "wall_s": ...,
-"stages": ..., "rows": ...}: processor seconds by stage, those of the extraction's children among them, and these apart; `rows` is a
-JSONL file with ["path:offset", reason, extracted text] of each record, reason "" if it is kept.
+"stages": ..., "rows": ...}: processor seconds by stage, those of the extraction's children among them, and these apart;
+`rows` is a JSONL file with ["path:offset", reason, extracted text] of each record, reason "" if it is kept.
 """
 
 import json
