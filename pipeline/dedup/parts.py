@@ -49,8 +49,8 @@ def read_keys(part: SignedPart, band: int, first: int, last: int) -> tuple[npt.N
 
 
 def _may_hold(group: Any, band: int, first: int, last: int) -> bool:
-    bands, keys = group.column(0).statistics, group.column(1).statistics
-    if not bands.min <= band <= bands.max:
+    bands, keys = group.column(0).statistics, group.column(1).statistics  # none where there is no row
+    if not group.num_rows or not bands.min <= band <= bands.max:
         return False
     return bool(bands.min != bands.max or (keys.min <= last and keys.max >= first))
 
