@@ -116,9 +116,7 @@ def signatures(hashes: np.ndarray, offsets: np.ndarray, options: DedupOptions) -
         raise ValueError(f"the {len(offsets)} offsets must grow from 0 to at most {len(hashes)}, the number of hashes")
     a, b = permutations(options.bands * options.rows, options.seed, options.scheme)
     out = np.full((len(offsets) - 1, len(a)), np.iinfo(dtype).max, dtype)
-    mixed = np.empty(len(hashes), dtype)
-    (_mix_32 if dtype.itemsize == 4 else _mix_64)(np.ascontiguousarray(hashes), mixed)
-    _minimum_of_permutations(mixed, np.ascontiguousarray(offsets), a, b, out)
+    _minimum_of_permutations(np.ascontiguousarray(hashes), np.ascontiguousarray(offsets), a, b, out)
     return out
 
 
@@ -129,46 +127,43 @@ def without_shingles(signatures: np.ndarray) -> np.ndarray:
 
 
 @leaf
-def _mix_32(hashes: np.ndarray, out: np.ndarray) -> None:
+def _mix_32(h: np.uint32) -> np.uint32:
     """MurmurHash3's 32-bit finalizer `fmix32` (Appleby, smhasher, src/MurmurHash3.cpp), datasketch's pre-mix."""
-    for i in range(len(hashes)):
-        h = hashes[i]
-        h = np.uint32(h ^ (h >> np.uint32(16)))
-        h = np.uint32(h * np.uint32(0x85EBCA6B))
-        h = np.uint32(h ^ (h >> np.uint32(13)))
-        h = np.uint32(h * np.uint32(0xC2B2AE35))
-        out[i] = np.uint32(h ^ (h >> np.uint32(16)))
+    h = np.uint32(h ^ (h >> np.uint32(16)))
+    h = np.uint32(h * np.uint32(0x85EBCA6B))
+    h = np.uint32(h ^ (h >> np.uint32(13)))
+    h = np.uint32(h * np.uint32(0xC2B2AE35))
+    return np.uint32(h ^ (h >> np.uint32(16)))
 
 
 @leaf
-def _mix_64(hashes: np.ndarray, out: np.ndarray) -> None:
+def _mix_64(h: np.uint64) -> np.uint64:
     """`fmix64` of the same."""
-    for i in range(len(hashes)):
-        h = hashes[i]
-        h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD))
-        h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53))
-        out[i] = np.uint64(h ^ (h >> np.uint64(33)))
+    h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD))
+    h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53))
+    return np.uint64(h ^ (h >> np.uint64(33)))
 
 
 @kernel
 def _minimum_of_permutations(
-    mixed: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarray, out: np.ndarray
+    hashes: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarray, out: np.ndarray
 ) -> None:
-    """Lower `out[i, k]` to the smallest `a[k] * h + b[k]` over the mixed shingles h of document i.
+    """Lower `out[i, k]` to the smallest `a[k] * mix(h) + b[k]` over the shingles h of document i.
 
     The inner loop runs over shingles, not permutations: one load a step, and the minimum stays in a register. A block
     is filled up to a multiple of `_LANES` by repeating a shingle, which changes no minimum and leaves no scalar rest.
     """
-    block = np.empty(_BLOCK, mixed.dtype)
+    mixed = np.empty(_BLOCK, hashes.dtype)
     for document in range(len(offsets) - 1):
         for start in range(offsets[document], offsets[document + 1], _BLOCK):
             n = min(_BLOCK, offsets[document + 1] - start)
             for i in range(n):
-                block[i] = mixed[start + i]
+                h = hashes[start + i]
+                mixed[i] = _mix_64(np.uint64(h)) if hashes.itemsize == 8 else _mix_32(np.uint32(h))
             filled = (n + _LANES - 1) // _LANES * _LANES
-            block[n:filled] = block[0]
+            mixed[n:filled] = mixed[0]
             for k in range(len(a)):
                 factor, addend, smallest = a[k], b[k], out[document, k]
                 for i in range(filled):
-                    smallest = min(smallest, mixed.dtype.type(factor * block[i] + addend))
+                    smallest = min(smallest, mixed.dtype.type(factor * mixed[i] + addend))
                 out[document, k] = smallest
