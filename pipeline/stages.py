@@ -8,7 +8,7 @@ import atexit
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from pipeline.dedup.cluster import cluster as cluster_documents
 from pipeline.dedup.keys import keys_of, signature_column, signed_schema
 from pipeline.dedup.match import KEY_SPACE
 from pipeline.dedup.match import match as match_keys
-from pipeline.dedup.options import BestBy, needs_shingles
+from pipeline.dedup.options import BestBy, Repeat, needs_shingles
 from pipeline.dedup.parts import SignedPart
 from pipeline.dedup.signatures import DTYPES, distinct_shingles, exact_hash, page_hash, signatures
 from pipeline.document import (
@@ -748,12 +748,13 @@ def _pack_split(
     }
 
 
-def _repeated(documents: pa.Table, repeats: Mapping[int, int]) -> pa.Table:
+def _repeated(documents: pa.Table, repeats: Sequence[Repeat]) -> pa.Table:
     """Documents as often as their clusters' sizes ask for; copies follow each other."""
     if not repeats:
         return documents
-    sizes = np.searchsorted(list(repeats), documents["cluster_size"].to_numpy(), side="right")
-    times = np.array([1, *repeats.values()])[sizes]
+    sizes = [repeat.min_size for repeat in repeats]
+    entries = np.searchsorted(sizes, documents["cluster_size"].to_numpy(), side="right")
+    times = np.array([1, *(repeat.times for repeat in repeats)])[entries]
     return documents.take(pa.array(np.repeat(np.arange(len(documents)), times)))
 
 

@@ -1,23 +1,16 @@
-"""Bands of rows: how likely two documents share one, and which bands and rows suit a wanted threshold.
-
-Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", section 3.4.2.
-"""
+"""Which bands and rows suit a wanted threshold."""
 
 from typing import Final
 
 MAX_PERMUTATIONS: Final = 512
 
 
-def match_probability(jaccard: float, bands: int, rows: int) -> float:
-    """The probability that two documents share a band, if the Jaccard similarity of their shingles is `jaccard`."""
-    return 1 - (1 - jaccard**rows) ** bands
-
-
 def optimal_bands(threshold: float, n_permutations: int) -> tuple[int, int]:
     """Bands and rows with the least sum of false positives and false negatives, those of `datasketch.MinHashLSH`.
 
     As `_optimal_param` in datasketch 2.0.0, lsh.py, with both weights .5: over all bands * rows <= `n_permutations`,
-    the area under the probability of a match below `threshold` and over it above; the first of equal ones in the order
+    the area under the probability of a match, 1 - (1 - s**rows)**bands (Leskovec, Rajaraman, Ullman, "Mining of Massive
+    Datasets", section 3.4.2), below `threshold` and over it above; the first of equal ones in the order
     of bands, then rows. datasketch integrates by adaptive quadrature; the integrand is a polynomial, for which
     Gauss-Legendre is exact up to rounding.
 

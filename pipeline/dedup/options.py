@@ -1,6 +1,6 @@
 """Recipe fields of deduplication."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -26,6 +26,13 @@ class BestBy(Options):
 
     measure: str = Field(description="A number from the registry of measures, or `quality_NAME`.")
     prefer: Literal["highest", "lowest"] = "highest"
+
+
+class Repeat(Options):
+    """Survivors of clusters from a size on are packed more than once."""
+
+    min_size: int = Field(ge=1, description="Documents in the cluster.")
+    times: int = Field(ge=1, le=100)
 
 
 class DedupOptions(Options):
@@ -74,35 +81,24 @@ class DedupOptions(Options):
         description="Which document of a cluster stays: by the order of sources in the recipe, by length in characters "
         "of the kept text, by date (unknown dates last), by a measure; ties go to the smallest id.",
     )
-    repeat_by_cluster_size: dict[int, int] = Field(
-        default_factory=dict,
-        description="Size of a cluster -> how often its survivor is packed for training; a size between two of them "
-        "counts as the smaller one. As FineWeb-2's rehydration (arXiv 2506.20920).",
+    repeat_by_cluster_size: tuple[Repeat, ...] = Field(
+        (),
+        description="How often survivors are packed for training, by the size of their clusters; the last entry that a "
+        "cluster is large enough for counts. As FineWeb-2's rehydration (arXiv 2506.20920).",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _choose_bands(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or {"bands", "rows"} & values.keys():
-            return values
-        threshold, n = values.get("threshold"), values.get("n_permutations", 128)
-        if not isinstance(threshold, float) or not isinstance(n, int):
-            return values
-        if not 0 < threshold < 1 or not 1 <= n <= MAX_PERMUTATIONS:
-            return values  # unset, or the fields say what is wrong
-        bands, rows = optimal_bands(threshold, n)
-        return {**values, "bands": bands, "rows": rows}
 
     @model_validator(mode="after")
     def _fit_together(self) -> "DedupOptions":
-        if self.threshold is not None and (best := optimal_bands(self.threshold, self.n_permutations)) != (
-            self.bands,
-            self.rows,
-        ):
-            raise ValueError(
-                f"a threshold of {self.threshold:g} with {self.n_permutations} permutations means {best[0]} bands of "
-                f"{best[1]} rows, not {self.bands} of {self.rows}; give either the threshold or bands and rows"
-            )
+        if self.threshold is not None:
+            best = optimal_bands(self.threshold, self.n_permutations)
+            if not {"bands", "rows"} & self.model_fields_set:
+                # Not a validator before the fields', which would no longer see JSON and so refuse its lists as tuples.
+                self.__dict__.update(bands=best[0], rows=best[1])
+            if best != (self.bands, self.rows):
+                raise ValueError(
+                    f"a threshold of {self.threshold:g} with {self.n_permutations} permutations means {best[0]} bands "
+                    f"of {best[1]} rows, not {self.bands} of {self.rows}; give either the threshold or bands and rows"
+                )
         if self.verify is not None and not self.near:
             raise ValueError("verify says which near duplicates count, and near is off; switch near on, or drop verify")
         if self.against and self.scope == "snapshot":
@@ -119,11 +115,11 @@ class DedupOptions(Options):
 
     @field_validator("repeat_by_cluster_size")
     @classmethod
-    def _sizes_and_times(cls, repeats: dict[int, int]) -> dict[int, int]:
-        for size, times in repeats.items():
-            if size < 1 or not 1 <= times <= 100:
-                raise ValueError(f"{size}: {times}; sizes are at least 1, and a document is packed 1 to 100 times")
-        return dict(sorted(repeats.items()))
+    def _sizes_grow(cls, repeats: tuple[Repeat, ...]) -> tuple[Repeat, ...]:
+        sizes = [repeat.min_size for repeat in repeats]
+        if sizes != sorted(set(sizes)):
+            raise ValueError(f"min_size must grow from entry to entry, found {', '.join(map(str, sizes))}")
+        return repeats
 
 
 def band_names(options: DedupOptions) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dedup.keys import keys_of, signature_column, signature_values, value_bytes
-from pipeline.dedup.options import DedupOptions, VerifyOptions
+from pipeline.dedup.options import DedupOptions, Repeat, VerifyOptions
 from pipeline.dedup.signatures import distinct_shingles, exact_hash, page_hash, signatures
 from pipeline.text.shingles import shingle_hashes
 
@@ -99,8 +99,8 @@ def test_options_refuse_what_would_fail_later() -> None:
         DedupOptions(near=False, verify=VerifyOptions())
     with pytest.raises(ValueError, match="with another scope"):
         DedupOptions(against=("data/x/0",), scope="snapshot")
-    with pytest.raises(ValueError, match="0: 3; sizes are at least 1"):
-        DedupOptions(repeat_by_cluster_size={0: 3})
+    with pytest.raises(ValueError, match="min_size must grow from entry to entry, found 5, 2"):
+        DedupOptions(repeat_by_cluster_size=(Repeat(min_size=5, times=2), Repeat(min_size=2, times=1)))
 
 
 def test_a_threshold_chooses_bands_and_rows() -> None:
