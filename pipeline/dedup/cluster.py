@@ -42,7 +42,8 @@ CLUSTERED = pa.schema(
 that stays. `size`: documents in the cluster. `reason`: "" for the survivor; for others `exact_duplicate` if their text
 is the survivor's, `url_duplicate` if their page is, else `near_duplicate`; `earlier_duplicate` for all if the survivor
 is of an earlier version. `similarity`: of the text with the survivor's, 1 if they are equal, else the Jaccard
-similarity of shingles as estimated from the signatures; null where there are none. `part`: the place of its Part."""
+similarity of shingles as estimated from the signatures; null for the survivor, and where there are none. `part`: the
+place of its Part."""
 
 BLOCK_ROWS = 131_072
 """Documents that are compared with their survivors at a time."""
@@ -176,7 +177,7 @@ def _compared(
         said = np.where(is_earlier, EARLIER_DUPLICATE, np.where(mine == theirs, "", said))
         reasons.append(pa.array(said.tolist(), pa.string()))
         alike = np.where(equal, np.float32(1), jaccard_of_signatures(a["signature"], b["signature"]))
-        known = equal | (a["has_signature"] & b["has_signature"])
+        known = (equal | (a["has_signature"] & b["has_signature"])) & (is_earlier | (mine != theirs))
         similarities.append(pa.array(alike, pa.float32(), mask=~known))
     return pa.concat_arrays(reasons), pa.concat_arrays(similarities)
 

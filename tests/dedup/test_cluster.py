@@ -156,7 +156,7 @@ def test_reason_and_similarity_say_how_a_duplicate_is_one() -> None:
     found = clusters([rows[:2], rows[2:]], all_edges(parts, options), options)
     reasons = ["", "exact_duplicate", "url_duplicate", "near_duplicate", "url_duplicate"]
     assert found["reason"].to_pylist() == reasons
-    assert found["similarity"].to_pylist() == [1, 1, 0.25, 0.75, None]
+    assert found["similarity"].to_pylist() == [None, 1, 0.25, 0.75, None]
     assert set(found["survivor"].to_pylist()) == {an_id(1)}
 
 
@@ -180,7 +180,7 @@ def test_what_an_earlier_version_holds_stays_there() -> None:
         (an_id(8), an_id(8), ""),
         (an_id(9), an_id(8), "exact_duplicate"),
     ]
-    assert [row["similarity"] for row in found] == [1, 0.5, 1, 1, 1]
+    assert [row["similarity"] for row in found] == [1, 0.5, 1, None, 1]
 
 
 def test_what_does_not_fit_is_named() -> None:
