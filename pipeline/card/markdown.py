@@ -9,6 +9,7 @@ from pipeline.card.escape import code, escape, number, prose, size, table, warni
 from pipeline.card.front_matter import front_matter
 from pipeline.card.funnel import count, duplicates, funnels
 from pipeline.card.making import loading, making
+from pipeline.card.overlap import overlap
 from pipeline.card.plots import has_plot, image, plots
 from pipeline.manifest import Manifest
 
@@ -39,6 +40,7 @@ def render(manifest: Manifest, version: str) -> str:
         _with_plot(mix.lengths(manifest), manifest, "lengths"),
         _with_plot(funnels(manifest), manifest, "funnel"),
         _with_plot(duplicates(manifest), manifest, "clusters"),
+        *overlap(manifest),
         contents.personal_data(manifest),
         contents.tokenizer(manifest),
         contents.domains(manifest),
