@@ -2,7 +2,8 @@
 
 A measure of the extracted text has a plain name; the same measure of the lines that the line rules keep has `kept_` in
 front. Values are computed in `pipeline.text.scan` and `pipeline.text.chunks` (`language*` and `quality_*`: in
-`pipeline.steps.predictor`, `overlap_*`: in `pipeline.steps.overlap`); all are finite, and 0 where a text has nothing to count.
+`pipeline.steps.predictor`, `overlap_*`: in `pipeline.steps.overlap`); all are finite, and 0 where a text has nothing to
+count.
 
 A recipe declares measures of its own, `quality_NAME` for each of its quality models; `measure_of` knows those as well.
 """

@@ -391,7 +391,11 @@ def _walk(
 
 
 def _kept_spans(
-    recipe: Recipe, benchmarks: Benchmarks | None, texts: pa.LargeStringArray, sources: pa.ChunkedArray, labels: pa.Array
+    recipe: Recipe,
+    benchmarks: Benchmarks | None,
+    texts: pa.LargeStringArray,
+    sources: pa.ChunkedArray,
+    labels: pa.Array,
 ) -> pa.Array:
     """Spans by the first line step whose `where` holds for a document, and of what it leaves by `benchmark_overlap`;
     null where none holds or all is kept."""

@@ -16,12 +16,12 @@ def overlap(manifest: Manifest) -> list[str]:
     options = manifest.recipe["overlap"]
     longest, shortest = options["ngram_words"], min(options["min_words"], options["ngram_words"])
     note = (
-        f"Looked for in documents: n-grams of {escape(longest)} words of benchmark items, and whole texts of items that "
-        f"have {escape(shortest)} words or more but fewer than that. An item is *found* if a document has one of its "
-        "n-grams; an item without any could not be *compared*. *Extracted* is text as extracted, before any step of the "
-        f"recipe; *kept* is what is left of kept documents. N-grams of over {escape(options['max_items'])} items of one "
-        "benchmark are left out as *common*. Case, punctuation, accents and the digits of numbers make no difference; "
-        "other words for the same, and translations, are not found."
+        f"Looked for in documents: n-grams of {escape(longest)} words of benchmark items, and whole texts of items "
+        f"that have fewer, but {escape(shortest)} or more. An item is *found* if a document has one of its n-grams; "
+        "one without n-grams could not be *compared*. *Extracted* is text before any step of the recipe, *kept* what "
+        f"is left of kept documents. N-grams of more than {escape(options['max_items'])} items of a benchmark are left "
+        "out as *common*. Case, punctuation and accents make no difference; other words for the same, and "
+        "translations, are not found."
     )
     rows = []
     for name, own in sorted(benchmarks.items()):

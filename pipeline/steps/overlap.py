@@ -1,5 +1,6 @@
 """Benchmark overlap: what documents hold of the items of benchmarks, as measures, as counts, and as lines to cut."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -18,6 +19,10 @@ OVERLAPS: Final = pa.list_(
 )
 """What a text holds: for each benchmark that it has something of, how many different n-grams, and the items (places
 among the benchmark's, from 0) that have one of them, ascending."""
+
+
+_NUMBERS = r"(?<![^\W_])\d++(?:[\W_]++\d++){{{},}}(?![^\W_])"
+"""A run of numbers, so many and one."""
 
 
 class _Lists(NamedTuple):
@@ -43,7 +48,8 @@ class Benchmarks:
     """The items of a recipe's benchmarks, indexed.
 
     Each string of an item is a text of its own: what stands between two of them on a page is not known, so no n-gram
-    goes over their borders.
+    goes over their borders. Nor does one go over a run of as many numbers as the shortest n-gram has words: 1 2 3 4 and
+    so on is on many pages, and tells no item.
 
     Args:
         items: benchmark -> its items, each a list of strings in the text form. The order of the benchmarks makes no
@@ -57,8 +63,10 @@ class Benchmarks:
         self._first_item = np.cumsum(sizes) - sizes
         self._benchmark_of = np.repeat(np.arange(len(sizes)), sizes)
         of_items = [strings for name in self._names for strings in items[name]]
-        texts = pa.array([string for strings in of_items for string in strings], pa.large_string())
-        item_of = np.repeat(np.arange(len(of_items)), [len(strings) for strings in of_items])
+        numbers = re.compile(_NUMBERS.format(options.shortest - 1))
+        pieces = [[piece for string in strings for piece in numbers.split(string)] for strings in of_items]
+        texts = pa.array([piece for of_item in pieces for piece in of_item], pa.large_string())
+        item_of = np.repeat(np.arange(len(pieces)), np.array([len(of_item) for of_item in pieces], np.int64))
         hashes, anchors, words, ends = text_ngrams(texts, options.ngram_words, options.shortest)
         different, first, ngrams = np.unique(hashes, return_index=True, return_inverse=True)
         pairs = np.unique(ngrams * len(of_items) + np.repeat(item_of, np.diff(ends)))

@@ -114,7 +114,7 @@ def _paths(path: str, at: str) -> list[str]:
         except (OSError, ValueError, ImportError) as error:
             raise ConfigError([f"{at}: {path}: cannot be listed ({type(error).__name__}: {error})"]) from None
     elif has_wildcard and not Path(path).expanduser().exists():
-        found = sorted(glob.glob(str(Path(path).expanduser()), recursive=True))
+        found = sorted(glob.glob(str(Path(path).expanduser()), recursive=True))  # noqa: PTH207 - any root, not ours
     else:
         found = [path]
     if not found:

@@ -68,14 +68,16 @@ def shingle_hashes(texts: pa.LargeStringArray, ngram_words: int) -> tuple[np.nda
 
 
 @cache
-def simplified_characters() -> np.ndarray:
-    """What each code point becomes, as int32: see `_BREAK` and its neighbours."""
+def simplified_characters(numbers_to_zero: bool = True) -> np.ndarray:
+    """What each code point becomes, as int32: see `_BREAK` and its neighbours. Not `numbers_to_zero`: a digit is a
+    character like any other."""
     flags, lower, base = c.character_tables()
     out = base[lower].astype(np.int32)
     out[flags & (c.IDEOGRAPH | c.KANA | c.UNSPACED) != 0] |= _ALONE
     in_word = (flags & (c.WORD | c.MARK) != 0) & (flags & c.SHINGLE_BREAK == 0)
     out[~in_word] = _BREAK
-    out[flags & c.DIGIT != 0] = ord("0") | _DIGIT
+    if numbers_to_zero:
+        out[flags & c.DIGIT != 0] = ord("0") | _DIGIT
     out[flags & c.NONSPACING_MARK != 0] = _DROPPED
     out[list(INVISIBLE)] = _DROPPED
     return out
