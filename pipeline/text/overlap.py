@@ -59,7 +59,7 @@ class Found:
 
 
 @leaf
-def _ngram_hash(words: Hashes, first: int, n: int) -> np.uint64:
+def _ngram_hash(words: Hashes, first: int | np.int64, n: int) -> np.uint64:
     """The hash of `words[first:first + n]`."""
     h = np.uint64(0)
     for i in range(first, first + n):
@@ -124,7 +124,7 @@ def text_ngrams(texts: pa.LargeStringArray, ngram_words: int, min_words: int) ->
 
 
 @leaf
-def _place_of_bit(h: np.uint64, bits: Data) -> tuple[int, int]:
+def _place_of_bit(h: np.uint64, bits: Data) -> tuple[np.int64, np.int64]:
     """Byte and bit of the filter that belong to the low half of a hash."""
     bit = np.int64(h & np.uint64(8 * len(bits) - 1))
     return bit >> 3, bit & 7
@@ -157,7 +157,8 @@ def _look_up(h: np.uint64, keys: Hashes, slots: Ints) -> int:
     slot = np.int64(h & np.uint64(len(keys) - 1))
     while slots[slot] >= 0 and keys[slot] != h:
         slot = (slot + 1) & (len(keys) - 1)
-    return slots[slot]
+    ngram: int = slots[slot]
+    return ngram
 
 
 @leaf

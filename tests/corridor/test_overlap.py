@@ -128,7 +128,7 @@ def test_the_line_rule_cuts_items_after_any_other_rule(folder: Path) -> None:
     for n in (0, 1, 2, 3):
         assert (line(50, n) in texts) == (n != 1)
         assert (line(3, n) in texts) == (n != 2)
-        assert (line(7001, n) in texts)
+        assert line(7001, n) in texts
     assert "privacy policy" not in texts  # by the rule c4
     assert not any(half in texts for half in HALVES)
 
