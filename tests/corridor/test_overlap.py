@@ -133,6 +133,18 @@ def test_the_line_rule_cuts_items_after_any_other_rule(folder: Path) -> None:
     assert not any(half in texts for half in HALVES)
 
 
+def test_among_datatroves_classes_the_line_rule_works_in_its_place(folder: Path) -> None:
+    """The cut comes first here, so the halves that meet when c4 has taken what was between them are left."""
+    nothing = "{type: datatrove, name: none, class: datatrove.pipeline.filters.RegexFilter, args: {regex_exp: qqqq}}"
+    manifest, _, texts = build(folder, "{type: lines, rule: benchmark_overlap}", nothing, "{type: lines, rule: c4}")
+    checked(manifest["counts"], {"quiz": 1})
+    assert manifest["counts"]["kept_overlap_documents"] == {"extra": {"quiz": 1}}
+    assert "\n".join(HALVES) in texts
+    assert "privacy policy" not in texts
+    assert line(50, 0) in texts
+    assert line(50, 1) not in texts
+
+
 def test_another_benchmark_file_measures_again_and_nothing_else_does(folder: Path) -> None:
     build(folder)
     recipe = folder / "recipe.yaml"

@@ -1,8 +1,10 @@
 """Items planted in documents: what is found of them, and what is not."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -213,6 +215,19 @@ def test_a_benchmark_is_a_file_or_several_or_one_for_each_file(tmp_path: Path) -
         "x/c": ["c.jsonl.gz"],
     }
     assert (one.fields_of("x"), each.fields_of("x/a")) == (("q",), ())
+
+
+def test_a_glob_of_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRISTMILL_CACHE", str(tmp_path))
+    store = fsspec.filesystem("memory")
+    for name in ("b.jsonl", "a.jsonl"):
+        store.pipe(f"/overlap/{name}", name.encode())
+    options = OverlapOptions.model_validate({"benchmarks": {"x": {"path": "memory://overlap/*.jsonl"}}})
+    expected = [
+        {"path": f"memory:///overlap/{name}", "sha256": hashlib.sha256(name.encode()).hexdigest()}
+        for name in ("a.jsonl", "b.jsonl")
+    ]
+    assert benchmark_files(options) == {"x": expected}
 
 
 @pytest.mark.parametrize(
