@@ -28,6 +28,7 @@ from pipeline.sources.listing import cut, list_files
 from pipeline.sources.record import Slice
 from pipeline.steps.model_files import PINNED, find
 from pipeline.steps.options import DatatroveStep, LineStep, Step
+from pipeline.steps.overlap_options import asset_hashes, benchmark_files
 from pipeline.steps.presets import expand, requested
 from pipeline.steps.url_lists import ListFile, list_libraries, own_files, url_files
 from pipeline.tokenizer.given import read_model
@@ -78,8 +79,10 @@ STAGES: Mapping[str, StageSpec] = {
             4,
             (
                 "pipeline.text.scan",
+                "pipeline.sources.items",
                 "pipeline.text.line_rules",
                 "pipeline.text.shingles",
+                "pipeline.steps.overlap",
                 "pipeline.steps.predictor",
                 "pipeline.dedup.keys",
                 "pipeline.dedup.signatures",
@@ -93,7 +96,7 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec(
             "select",
             4,
-            ("pipeline.text.spans", "pipeline.steps.pii.scrubber", "pipeline.text.words"),
+            ("pipeline.text.spans", "pipeline.steps.overlap", "pipeline.steps.pii.scrubber", "pipeline.text.words"),
             ("phonenumbers", "pyarrow"),
         ),
         StageSpec("tokenizer", 1, ("pipeline.tokenizer.train", "pipeline.text.words"), ("sentencepiece", "pyarrow")),
@@ -358,8 +361,14 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     classes = step_libraries(recipe.steps)
     if classes:
         measure_fields["seed"] = recipe.seed
+    benchmarks = benchmark_files(recipe.overlap)
+    if benchmarks:
+        fields = {name: list(recipe.overlap.fields_of(name)) for name in benchmarks}
+        measure_fields["overlap"] = {**recipe.overlap.model_dump(mode="json"), "benchmarks": fields}
+        hashes |= asset_hashes(benchmarks)
+    measure_work = {"models": models, "benchmarks": benchmarks}
     measure = [
-        _part("measure", e.label, measure_fields, [e.key], {"extract": e.key, "models": models}, classes, hashes)
+        _part("measure", e.label, measure_fields, [e.key], {"extract": e.key, **measure_work}, classes, hashes)
         for e in extract
     ]
     judge_fields: dict[str, Any] = {"limits": limit_fields}

@@ -15,6 +15,7 @@ from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, Part, Plan
 from pipeline.recipe import Recipe
 from pipeline.steps.model_files import PINNED, find, labels
 from pipeline.steps.options import PresetStep
+from pipeline.steps.overlap_options import benchmark_files
 from pipeline.steps.presets import expand
 from pipeline.steps.url_lists import check_entries, own_files
 
@@ -63,15 +64,21 @@ def check_models(recipe: Recipe) -> None:
 
 
 def check_lists(recipe: Recipe) -> None:
-    """Read the lists of entries that the recipe names.
+    """Read the lists of entries, and the benchmarks, that the recipe names.
 
     Raises:
-        pipeline.config.ConfigError: one cannot be read, or has a line that is no entry.
+        pipeline.config.ConfigError: one cannot be read, or has a line that is no entry or item.
     """
-    from pipeline.steps.removals import Removals  # late: it needs pyarrow, which plans do without
+    from pipeline.sources.items import read_items  # late: these need pyarrow, which plans do without
+    from pipeline.steps.removals import Removals
 
     check_entries(recipe.url)
     Removals(own_files(recipe.removals.files, "removals.files", "files"))
+    for name, files in benchmark_files(recipe.overlap).items():
+        at = f"overlap.benchmarks.{name}"
+        for file in files:
+            for _ in read_items(find(file["path"], at).path, file["path"], recipe.overlap.fields_of(name), at):
+                pass
 
 
 def _missing(wanted: Iterable[str], known: Sequence[str], at: str, path: str) -> list[str]:

@@ -6,6 +6,7 @@ of one room to the next, and writes tables sorted by id and counts. `STAGE_FUNCT
 
 import atexit
 import hashlib
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,16 +47,20 @@ from pipeline.extract.textform import text_form
 from pipeline.extract.verdicts import Verdicts
 from pipeline.extract.worker import Extractor
 from pipeline.files import DamagedError, Folder, PartStore, PartWriter
-from pipeline.measures import LANGUAGE_STOPS, LOOK_PREFIX, MEASURES, QUALITY_PREFIX, quality_measure
+from pipeline.measures import KEPT_PREFIX, LANGUAGE_STOPS, LOOK_PREFIX, MEASURES, QUALITY_PREFIX, quality_measure
 from pipeline.packing import pack as packing
 from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, Part, all_libraries
 from pipeline.recipe import Recipe
 from pipeline.sources.digest import slice_digest
+from pipeline.sources.items import read_items
 from pipeline.sources.read import read
 from pipeline.sources.record import FATES_OF_KINDS, Record, Slice
 from pipeline.steps.limits import JUDGED, applies
 from pipeline.steps.limits import judge as judge_limits
-from pipeline.steps.options import VERDICT_PREFIX, DatatroveStep, Limit, LineStep
+from pipeline.steps.model_files import find
+from pipeline.steps.options import OVERLAP_RULE, VERDICT_PREFIX, DatatroveStep, Limit, LineStep
+from pipeline.steps.overlap import Benchmarks, totals
+from pipeline.steps.overlap_options import OverlapOptions
 from pipeline.steps.pii.scrubber import Ordinals, Scrubber
 from pipeline.steps.predictor import Predictor
 from pipeline.steps.presets import expand, requested, resolved
@@ -66,7 +71,7 @@ from pipeline.text.line_rules import mark_lines
 from pipeline.text.markup import count_markup
 from pipeline.text.scan import measure_texts
 from pipeline.text.shingles import shingle_hashes
-from pipeline.text.spans import apply_spans
+from pipeline.text.spans import apply_spans, compose_spans
 from pipeline.text.stop_words import count_stop_words
 from pipeline.text.url_parts import host_of
 from pipeline.text.words import count_words, merge_counts
@@ -254,7 +259,8 @@ def measure(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
     """Read documents; write `measures.parquet` (one row a document with all measures and kept spans),
     `signatures.arrow` and `keys.parquet` (what its duplicates are found by).
 
-    With datatrove steps also their verdicts, and `rewritten`: the text where it is another than the spans give.
+    With datatrove steps also their verdicts, and `rewritten`: the text where it is another than the spans give. With
+    benchmarks also `overlaps` and `kept_overlaps`: what the text, and its kept lines, hold of them.
     """
     if "earlier" in part.work:
         _sign_earlier(recipe, part, out)
@@ -263,9 +269,9 @@ def measure(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
     named += ["url", "canonical_url"] if recipe.dedup.url != "off" else []
     columns = dict.fromkeys(["id", "source", "text", *named])
     documents = store.table("extract", part.work["extract"], "documents.parquet", list(columns))
-    models = part.work["models"]
+    models, benchmarks = part.work["models"], _benchmarks(recipe, part)
     tables = [
-        _measure_batch(recipe, models, documents.slice(start, BATCH_DOCUMENTS).combine_chunks())
+        _measure_batch(recipe, models, benchmarks, documents.slice(start, BATCH_DOCUMENTS).combine_chunks())
         for start in range(0, max(documents.num_rows, 1), BATCH_DOCUMENTS)
     ]
     table = pa.concat_tables(tables)
@@ -278,6 +284,9 @@ def measure(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
                 bins = np.searchsorted(edges, values, side="right")
                 counted = np.bincount(bins, minlength=len(edges) + 1)
                 out.counts.setdefault("histograms", {}).setdefault(entry.name, {})[name] = [int(n) for n in counted]
+        _count_overlaps(out, name, table, "overlap")
+    if benchmarks:
+        out.facts["benchmarks"] = benchmarks.described()
     signed = signed_schema(recipe.dedup)
     _write_signatures(recipe, table.select(signed.names).cast(signed), out)
     out.write_table("measures.parquet", table.drop_columns(signed.names[1:]))
@@ -304,7 +313,38 @@ def _sign_earlier(recipe: Recipe, part: Part, out: PartWriter) -> None:
     )
 
 
-def _measure_batch(recipe: Recipe, models: Mapping[str, Mapping[str, str]], documents: pa.Table) -> pa.Table:
+def _benchmarks(recipe: Recipe, part: Part) -> Benchmarks | None:
+    """The benchmarks to look for, if the recipe names some."""
+    files = part.work["benchmarks"]
+    return _read_benchmarks(recipe.overlap.model_dump_json(), json.dumps(files)) if files else None
+
+
+@cache
+def _read_benchmarks(options_json: str, files_json: str) -> Benchmarks:
+    """All items, read once a process."""
+    options = OverlapOptions.model_validate_json(options_json)
+    items: dict[str, list[list[str]]] = {}
+    for name, files in json.loads(files_json).items():
+        at = f"overlap.benchmarks.{name}"
+        for file in files:
+            path = find(file["path"], at, file["sha256"]).path
+            read = read_items(path, file["path"], options.fields_of(name), at)
+            items.setdefault(name, []).extend([text_form(string) for string in strings] for strings in read)
+    return Benchmarks(items, options)
+
+
+def _count_overlaps(out: PartWriter, name: str, documents: pa.Table, what: str) -> None:
+    """Count what documents hold of benchmarks in their column `overlaps` (`what` is overlap) or `kept_overlaps`, if
+    there is one. The items themselves are facts: those of two Parts may be the same."""
+    for benchmark, *numbers, items in totals(documents[f"{what}s"]) if f"{what}s" in documents.column_names else ():
+        for count, n in zip((f"{what}_documents", f"{what}_ngrams"), numbers, strict=True):
+            out.counts.add(count, name, benchmark, n=n)
+        out.facts.setdefault(f"{what}_items", {})[benchmark] = items
+
+
+def _measure_batch(
+    recipe: Recipe, models: Mapping[str, Mapping[str, str]], benchmarks: Benchmarks | None, documents: pa.Table
+) -> pa.Table:
     texts = one_array(documents["text"], pa.large_string())
     labels, scores = _model(LANGUAGE_MODEL, **models[LANGUAGE_MODEL]).likeliest(texts, recipe.language.max_chars)
     columns: dict[str, Any] = {
@@ -313,14 +353,14 @@ def _measure_batch(recipe: Recipe, models: Mapping[str, Mapping[str, str]], docu
         "language": labels,
         "language_score": scores,
     }
-    spans = _kept_spans(recipe, texts, documents["source"], labels)
+    spans = _kept_spans(recipe, benchmarks, texts, documents["source"], labels)
     kept = apply_spans(texts, spans)
     verdicts: dict[str, pa.Array] = {}
     asked = requested(expand(recipe.steps)[1])
     ngrams = "kept_ngrams" in asked
     if _has_classes(recipe):
         documents = documents.append_column("language", labels).append_column("language_score", pa.array(scores))
-        walked, verdicts = _walk(recipe, documents)
+        walked, verdicts = _walk(recipe, benchmarks, documents)
         verdicts["rewritten"] = pc.if_else(pc.equal(walked, kept), pa.scalar(None, pa.large_string()), walked)
         kept, whole = walked, pa.nulls(len(texts), spans.type)
         measured, kept_measured = measure_texts(texts, whole, False)[0], measure_texts(kept, whole, ngrams)[1]
@@ -333,6 +373,10 @@ def _measure_batch(recipe: Recipe, models: Mapping[str, Mapping[str, str]], docu
         columns[LANGUAGE_STOPS] = count_stop_words(texts, labels)
     columns |= measured
     columns |= {f"kept_{name}": values for name, values in kept_measured.items()}
+    if benchmarks:
+        held = benchmarks.measure(texts)
+        of_kept = held if kept.equals(texts) else benchmarks.measure(kept)
+        columns |= held | {f"{KEPT_PREFIX}{name}": values for name, values in of_kept.items()}
     for name, model in recipe.quality_models.items():
         field = f"{QUALITY_MODELS}.{name}"
         found = _model(field, **models[field]).probability(kept, model.max_chars, model.label)
@@ -361,10 +405,13 @@ def _model(field: str, path: str, sha256: str) -> Predictor:
     return Predictor(path, field, sha256)
 
 
-def _walk(recipe: Recipe, documents: pa.Table) -> tuple[pa.LargeStringArray, dict[str, pa.Array]]:
+def _walk(
+    recipe: Recipe, benchmarks: Benchmarks | None, documents: pa.Table
+) -> tuple[pa.LargeStringArray, dict[str, pa.Array]]:
     """The texts that the line rules and datatrove's classes leave, each given what those before it left; the verdicts.
 
-    A document meets the first line rule whose `where` holds for it, as without such classes.
+    A document meets the first line rule whose `where` holds for it, as without such classes, and `benchmark_overlap`
+    wherever it stands.
     """
     from pipeline.interop.walk import Walk  # imports datatrove's filters, which most recipes do without
 
@@ -372,7 +419,12 @@ def _walk(recipe: Recipe, documents: pa.Table) -> tuple[pa.LargeStringArray, dic
     is_ruled = np.zeros(documents.num_rows, dtype=np.bool_)
     for step in expand(recipe.steps)[0]:
         is_here = applies(documents, step.where, f"step {step.type}")
-        if isinstance(step, LineStep):
+        if isinstance(step, LineStep) and step.rule == OVERLAP_RULE:
+            assert benchmarks is not None  # the recipe's check has seen to it
+            rows = np.flatnonzero(is_here)
+            texts = walk.texts(rows)
+            walk.replace(rows, apply_spans(texts, benchmarks.spans_without(texts)))
+        elif isinstance(step, LineStep):
             rows = np.flatnonzero(is_here & ~is_ruled)
             is_ruled |= is_here
             texts = walk.texts(rows)
@@ -383,19 +435,44 @@ def _walk(recipe: Recipe, documents: pa.Table) -> tuple[pa.LargeStringArray, dic
     return walk.texts(), verdicts
 
 
-def _kept_spans(recipe: Recipe, texts: pa.LargeStringArray, sources: pa.ChunkedArray, labels: pa.Array) -> pa.Array:
-    """Spans by the first line step whose `where` holds for a document; null where none does or all is kept."""
+def _kept_spans(
+    recipe: Recipe,
+    benchmarks: Benchmarks | None,
+    texts: pa.LargeStringArray,
+    sources: pa.ChunkedArray,
+    labels: pa.Array,
+) -> pa.Array:
+    """Spans by the first line step whose `where` holds for a document, and of what it leaves by `benchmark_overlap`;
+    null where none holds or all is kept."""
     table = pa.table({"source": sources, "language": labels})
-    chosen = np.full(len(texts), -1)
     steps = [step for step in expand(recipe.steps)[0] if isinstance(step, LineStep)]
+    is_here = [applies(table, step.where, f"line rule {step.rule!r}") for step in steps]
+    is_cut, chosen = np.zeros(len(texts), np.bool_), np.full(len(texts), -1)
     for i, step in enumerate(steps):
-        chosen[(chosen < 0) & applies(table, step.where, f"line rule {step.rule!r}")] = i
+        if step.rule == OVERLAP_RULE:
+            is_cut |= is_here[i]
+        else:
+            chosen[(chosen < 0) & is_here[i]] = i
+    rules = {i: partial(mark_lines, rule=steps[i].rule) for i in np.unique(chosen[chosen >= 0]).tolist()}
+    spans = _spans_by(rules, texts, chosen)
+    if benchmarks and is_cut.any():
+        cut = _spans_by({1: benchmarks.spans_without}, apply_spans(texts, spans), is_cut.astype(np.int64))
+        spans = compose_spans(spans, cut, texts)
+    return spans
+
+
+def _spans_by(
+    markers: Mapping[int, Callable[[pa.LargeStringArray], pa.Array]],
+    texts: pa.LargeStringArray,
+    chosen: npt.NDArray[np.int64],
+) -> pa.Array:
+    """The spans that each text's marker gives; null where `chosen` names none."""
     found = [pa.nulls(1, pa.list_(pa.int64()))]
     place = np.zeros(len(texts), dtype=np.int64)  # of a document's spans in `found`; 0 holds the null
-    for i, step in enumerate(steps):
+    for i, marker in markers.items():
         rows = np.flatnonzero(chosen == i)
         place[rows] = sum(map(len, found)) + np.arange(len(rows))
-        found.append(mark_lines(texts.take(pa.array(rows)), step.rule))
+        found.append(marker(texts.take(pa.array(rows))))
     return pa.concat_arrays(found).take(pa.array(place))
 
 
@@ -562,7 +639,8 @@ def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> Non
     documents = store.table("extract", part.work["extract"], "documents.parquet")
     fates = store.table("extract", part.work["extract"], "fates.parquet")
     rewritten = ["rewritten"] * _has_classes(recipe)
-    columns = ["id", "language", "kept_spans", *rewritten]
+    overlaps = [f"{KEPT_PREFIX}overlaps"] * bool(recipe.overlap.benchmarks)
+    columns = ["id", "language", "kept_spans", *rewritten, *overlaps]
     measures = store.table("measure", part.work["measure"], "measures.parquet", columns)
     decisions = store.table("judge", part.work["judge"], "decisions.parquet", ["id", "drop_reason"])
     clusters = store.table("cluster", part.work["cluster"], f"clusters-{part.work['index']:05d}.parquet")
@@ -585,6 +663,7 @@ def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> Non
     name = part.label.split(":")[0]
     _count_bytes(out, name, documents["text"], reason)
     _count_clean(out, name, clean, replaced)
+    _count_overlaps(out, name, measures.filter(mask), f"{KEPT_PREFIX}overlap")
     for value, n in _value_counts(duplicate.filter(pc.not_equal(duplicate, ""))):
         out.counts.add("dropped", name, value, n=n)
     out.write_table("documents.parquet", clean)

@@ -215,7 +215,8 @@ def page() -> str:
         "n-grams, and\nmeasures of chunks (`*chunk*`, `*text_line*`, `repeated_*`, `lines_ending_in_stop_fraction`,\n"
         "`short_or_blank_line_fraction`, `removed_word_fraction`), are taken only where a Limit asks for one of\n"
         "them. Each entry `NAME` of `quality_models` adds `quality_NAME`, the probability of its label on the kept "
-        "lines\n([models.md](models.md)).\n"
+        "lines\n([models.md](models.md)). `overlap_*` are taken where `overlap` names benchmarks "
+        "([overlap.md](overlap.md)).\n"
     )
     rows = ["| measure | unit | meaning | source |", "|---|---|---|---|"]
     rows += [

@@ -640,7 +640,9 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "line rule": (
         STEPS + "  - {type: lines, rule: c5}\n",
         (),
-        ("r.yaml:5:25: steps.0.rule: expected one of c4, c4-terminal, c4-original, dclm, found the text 'c5'",),
+        (
+            "r.yaml:5:25: steps.0.rule: expected one of c4, c4-terminal, c4-original, dclm, benchmark_overlap, found the text 'c5'",
+        ),
     ),
     "step type of another tool": (
         STEPS + "  - {type: dedup}\n",

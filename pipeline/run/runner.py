@@ -227,9 +227,10 @@ def _compile_kernels(recipe: Recipe) -> None:
     """In a process of its own, which Ctrl-C kills: an interrupt on its way through llvmlite would crash this one."""
     reading, limits = expand(recipe.steps)
     rules = [step.rule for step in reading if isinstance(step, LineStep)]
+    groups = [*requested(limits), *["overlap"] * bool(recipe.overlap.benchmarks)]
     environment = {**os.environ, **worker_environment(), "PYTHONSAFEPATH": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.run.warm_up", *requested(limits), *dict.fromkeys(rules)],
+        [sys.executable, "-m", "pipeline.run.warm_up", *groups, *dict.fromkeys(rules)],
         env=environment,
         start_new_session=True,
         stdin=subprocess.DEVNULL,

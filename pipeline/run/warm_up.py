@@ -1,7 +1,8 @@
 """Compile and cache kernels once, before workers start: they would all compile at once, and race for the cache.
 
-As a script: `python -m pipeline.run.warm_up [GROUP ...] [RULE ...]`, with the line rules that a recipe has and the
-groups of measures (`pipeline.measures.ON_REQUEST`) that it asks for. Few recipes need all of them, and they take long.
+As a script: `python -m pipeline.run.warm_up [GROUP ...] [RULE ...]`, with the line rules that a recipe has, the groups
+of measures (`pipeline.measures.ON_REQUEST`) that it asks for, and `overlap` where it names benchmarks. Few recipes need
+all of them, and they take long.
 """
 
 import io
@@ -20,6 +21,8 @@ from pipeline.dedup.parts import SignedPart
 from pipeline.dedup.signatures import exact_hash, signatures
 from pipeline.document import ID_TYPE
 from pipeline.steps.options import UrlOptions
+from pipeline.steps.overlap import Benchmarks
+from pipeline.steps.overlap_options import OverlapOptions
 from pipeline.steps.url import UrlRules
 from pipeline.text.chunks import measure_chunks
 from pipeline.text.line_rules import RULES, mark_lines
@@ -45,6 +48,10 @@ def warm_up(rules: Sequence[str], groups: Collection[str]) -> None:
         measure_chunks(kept)
     if "stop_words" in groups:
         count_stop_words(texts, pa.array(["de", "de"]))
+    if "overlap" in groups:
+        benchmarks = Benchmarks({"one": [["One line of text."]]}, OverlapOptions())
+        benchmarks.measure(texts)
+        benchmarks.spans_without(texts)
     count_words(texts)
     _find_duplicates(texts)
 

@@ -170,13 +170,18 @@ class QualityModel(Options):
 QualityName = Annotated[str, Field(pattern=QUALITY_NAME)]
 
 
+OVERLAP_RULE = "benchmark_overlap"
+"""The line rule that cuts n-grams of benchmarks. The others exclude each other; this one follows whichever applies."""
+
+
 class LineStep(Options):
     """A Rewrite that marks lines to be left out; `kept_*` measures are taken on the other lines."""
 
     type: Literal["lines"]
-    rule: Literal["c4", "c4-terminal", "c4-original", "dclm"] = Field(
+    rule: Literal["c4", "c4-terminal", "c4-original", "dclm", "benchmark_overlap"] = Field(
         description="c4: lines that C4 drops, and its citation marks, as FineWeb has it. c4-terminal: those that end "
-        "in no terminal mark, too. c4-original: the code that made C4. dclm: DCLM-Baseline's (see docs/quality.md)."
+        "in no terminal mark, too. c4-original: the code that made C4. dclm: DCLM-Baseline's (see docs/quality.md). "
+        "benchmark_overlap: lines that hold or touch an n-gram of `overlap`, after any other rule (docs/overlap.md)."
     )
     where: Where = Where()
 
