@@ -261,8 +261,25 @@ def duplicates(manifest: Manifest) -> str:
     scope = "within each source" if options.get("scope") == "source" else "across all sources"
     note = f"Looked for {scope}: {looked_for or 'nothing'}. One document of a cluster stays. "
     note += "Shares are of the documents inside all Limits, and of the bytes of their text as extracted."
-    parts = [f"## Duplicates\n\n{note}", _removed(manifest), _clusters(manifest)]
-    return "\n\n".join(parts)
+    parts = [f"## Duplicates\n\n{note}", _removed(manifest), _clusters(manifest), _repeated_lines(manifest)]
+    return "\n\n".join(filter(None, parts))
+
+
+def _repeated_lines(manifest: Manifest) -> str:
+    """What the steps that count lines left out, where a recipe has such."""
+    rows = []
+    for source in manifest.sources:
+        n_bytes = of_source(manifest, "repeated_line_bytes", source)
+        whole = count(manifest, "extracted_bytes", source)
+        for rule, n in of_source(manifest, "repeated_lines", source).items():
+            rows.append((code(source), code(rule), number(n), number(n_bytes[rule]), share(n_bytes[rule], whole)))
+    if not rows:
+        return ""
+    note = (
+        "Lines that many documents hold are left out of all extracted documents, also of those that are dropped later. "
+        "A line that two steps find counts for the first. Shares are of the bytes of text as extracted."
+    )
+    return f"{note}\n\n{table(('source', 'step', 'lines left out:', 'bytes:', 'share of bytes:'), rows)}"
 
 
 def _removed(manifest: Manifest) -> str:

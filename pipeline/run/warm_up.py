@@ -1,7 +1,8 @@
 """Compile and cache kernels once, before workers start: they would all compile at once, and race for the cache.
 
-As a script: `python -m pipeline.run.warm_up [GROUP ...] [RULE ...]`, with the line rules that a recipe has and the
-groups of measures (`pipeline.measures.ON_REQUEST`) that it asks for. Few recipes need all of them, and they take long.
+As a script: `python -m pipeline.run.warm_up [GROUP ...] [RULE ...]`, with the line rules that a recipe has, the groups
+of measures (`pipeline.measures.ON_REQUEST`) that it asks for, and `lines` if it counts lines. Few recipes need all of
+them, and they take long.
 """
 
 import sys
@@ -17,11 +18,12 @@ from pipeline.document import ID_TYPE
 from pipeline.steps.options import UrlOptions
 from pipeline.steps.url import UrlRules
 from pipeline.text.chunks import measure_chunks
+from pipeline.text.line_hashes import hash_lines, spans_without
 from pipeline.text.line_rules import RULES, mark_lines
 from pipeline.text.markup import count_markup
 from pipeline.text.scan import measure_texts
 from pipeline.text.shingles import shingle_hashes
-from pipeline.text.spans import apply_spans
+from pipeline.text.spans import apply_spans, compose_spans
 from pipeline.text.stop_words import count_stop_words
 from pipeline.text.words import count_words
 
@@ -33,6 +35,9 @@ def warm_up(rules: Sequence[str], groups: Collection[str]) -> None:
     spans = pa.nulls(len(texts), pa.list_(pa.int64()))
     for rule in rules:
         spans = mark_lines(texts, rule)
+    if "lines" in groups:
+        found = hash_lines(texts, 1)
+        spans = compose_spans(spans_without(texts, found.hashes == 0, found.ends), spans, texts)
     kept = apply_spans(texts, spans)
     count_markup(texts)
     measure_texts(texts, spans, False)

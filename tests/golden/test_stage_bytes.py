@@ -23,6 +23,12 @@ from tests.small_dataset import planted_rows
 
 GOLDEN = Path(__file__).with_name("stage_bytes.json")
 
+COUNTING_STEPS = """\
+  - {type: repeated_lines}
+  - {type: site_boilerplate}
+"""
+"""Added to the recipe for the stages that it does not have otherwise."""
+
 RECIPE = """\
 name: golden
 seed: 1
