@@ -135,7 +135,7 @@ def merge_lines(runs: Iterable[pa.Table]) -> pa.Table:
     Args:
         runs: what `count_lines` gave for disjoint documents, or the rows of these with keys in one range.
 
-    Memory: about 120 bytes for each row of the runs. Time: that of sorting them; a line costs one row for each run that
+    Memory: about 100 bytes for each row of the runs. Time: that of sorting them; a line costs one row for each run that
     holds it, however often it stands there.
     """
     counts = pa.concat_tables([LINE_COUNTS.empty_table(), *runs])

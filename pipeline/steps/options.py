@@ -182,7 +182,7 @@ class LineStep(Options):
 
 
 class RepeatedLines(Options):
-    """A Rewrite that marks lines which other documents hold, too, as CCNet does: see "Repeated lines" below."""
+    """A Rewrite that leaves out lines which other documents hold, too, as CCNet does: see Repeated lines."""
 
     type: Literal["repeated_lines"]
     scope: Literal["all", "source", "site"] = Field(
@@ -207,7 +207,7 @@ class RepeatedLines(Options):
 
 
 class SiteBoilerplate(Options):
-    """A Rewrite that marks lines which many pages of a site hold, on all of them: see "Repeated lines" below."""
+    """A Rewrite that leaves out lines which many pages of a site hold, on all of them: see Repeated lines."""
 
     type: Literal["site_boilerplate"]
     min_documents: int = Field(
