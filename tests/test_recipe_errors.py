@@ -572,7 +572,9 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "step type as a key": (
         STEPS + "  - limit:\n      name: a\n",
         (),
-        ("r.yaml:5:5: steps.0.type: missing; expected one of preset, lines, repeated_lines, site_boilerplate, limit, datatrove; write type: limit",),
+        (
+            "r.yaml:5:5: steps.0.type: missing; expected one of preset, lines, repeated_lines, site_boilerplate, limit, datatrove; write type: limit",
+        ),
     ),
     "where that is a word": (
         STEPS + "  - {type: lines, rule: c4, where: web}\n",
@@ -645,7 +647,9 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "step type of another tool": (
         STEPS + "  - {type: dedup}\n",
         (),
-        ("r.yaml:5:12: steps.0.type: expected one of preset, lines, repeated_lines, site_boilerplate, limit, datatrove, found the text 'dedup'",),
+        (
+            "r.yaml:5:12: steps.0.type: expected one of preset, lines, repeated_lines, site_boilerplate, limit, datatrove, found the text 'dedup'",
+        ),
     ),
     "override of a wrong type": (
         STEPS + "  - type: preset\n    name: datatrove-0.10\n    override:\n      c4_sentences: {min: many}\n",

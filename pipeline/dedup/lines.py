@@ -197,7 +197,7 @@ def _search(keys: Hashes, wanted: Hashes) -> tuple[Ints, Ints]:
     if not len(keys):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    here = np.flatnonzero((keys[at] == wanted) & (wanted != 0))
+    here = np.flatnonzero(keys[at] == wanted)  # never of a 0, which is not counted
     return at[here], here
 
 
