@@ -21,8 +21,8 @@ from pipeline.steps.url_lists import check_entries, own_files
 
 Factors = Mapping[str, float]
 
-_WEB: Factors = {"extract": 0.11, "measure": 0.06, "select": 0.10, "pack": 0.09}
-_PACKED: Factors = {"extract": 1.0, "measure": 0.35, "select": 1.5, "pack": 3.2}
+_WEB: Factors = {"extract": 0.11, "lines": 0.05, "measure": 0.06, "select": 0.10, "pack": 0.09}
+_PACKED: Factors = {"extract": 1.0, "lines": 0.75, "measure": 0.35, "select": 1.5, "pack": 3.2}
 """Bytes that a stage writes for each stored byte of input, by what the input is.
 
 Measured on finished runs of recipes that `pipeline init` wrote: _WEB on 54 MB of gzip WARC (3,505 pages), _PACKED the
@@ -33,7 +33,7 @@ _PACKING = {"warc": 4.0, "text": 3.0}
 """How much smaller gzip makes pages, and text. The shipped recipe's plain reference and code write half of what follows
 from this, since of docstrings and modules of a few lines less is kept."""
 _REST = 0.03
-"""Match, Cluster, Tokenizer and the records of the run, as a share of what the other stages write: at most .029."""
+"""Repeats, Match, Cluster, Tokenizer and the records of the run, as a share of what the others write: at most .029."""
 FULL_BYTES = 1_000_000
 """A disk with less free space is taken for full: markers and failures could not be written."""
 
@@ -141,8 +141,8 @@ def estimate(plan: Plan, todo: Mapping[str, Sequence[Part]]) -> dict[str, int]:
     for part in plan.stages["select"]:
         stored[part.key], factors[part.key] = stored[part.work["extract"]], factors[part.work["extract"]]
     found: dict[str, float] = {}
-    for stage in ("extract", "measure", "select", "pack"):
-        for part in todo[stage]:
+    for stage in ("extract", "lines", "measure", "select", "pack"):
+        for part in todo.get(stage, ()):
             keys = part.work["select"] if stage == "pack" else [part.work.get("extract", part.key)]
             if "earlier" in part.work:  # signatures of another version: little beside text
                 continue

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from pipeline import assembly, manifest, mixture, shards, versions
 from pipeline.card.markdown import renderings
 from pipeline.dedup.cluster import cluster as cluster_documents
 from pipeline.dedup.keys import keys_of, signature_column, signed_schema
+from pipeline.dedup.lines import Scoped, count_lines, is_repeated, key_ranges, look_up, merge_lines, scoped
 from pipeline.dedup.match import KEY_SPACE
 from pipeline.dedup.match import match as match_keys
 from pipeline.dedup.options import BestBy, Repeat, needs_shingles
@@ -58,15 +60,17 @@ from pipeline.sources.record import FATES_OF_KINDS, Record, Slice
 from pipeline.steps.limits import JUDGED, applies
 from pipeline.steps.limits import judge as judge_limits
 from pipeline.steps.model_files import find
-from pipeline.steps.options import OVERLAP_RULE, VERDICT_PREFIX, DatatroveStep, Limit, LineStep
+from pipeline.steps.options import OVERLAP_RULE, VERDICT_PREFIX, CountedStep, DatatroveStep, Limit, LineStep
 from pipeline.steps.overlap import Benchmarks, totals
 from pipeline.steps.overlap_options import OverlapOptions
 from pipeline.steps.pii.scrubber import Ordinals, Scrubber
 from pipeline.steps.predictor import Predictor
-from pipeline.steps.presets import expand, requested, resolved
+from pipeline.steps.presets import count_group, counted_steps, expand, requested, resolved
 from pipeline.steps.removals import COPY_OF_REMOVED, REMOVED, Removals, without_copies
+from pipeline.steps.sites import sites
 from pipeline.steps.url import UrlRules
 from pipeline.text.chunks import measure_chunks, removed_word_fraction
+from pipeline.text.line_hashes import Lines, hash_lines, joined, spans_without
 from pipeline.text.line_rules import mark_lines
 from pipeline.text.markup import count_markup
 from pipeline.text.scan import measure_texts
@@ -252,6 +256,42 @@ def _check_unique_ids(ids: pa.Array, part: Part) -> None:
         raise assembly.CountsError(f"{part.label}: two records share a document id; a reader gave one offset twice")
 
 
+# -- Lines and Repeats: how many documents hold a line; only in recipes with a step that asks --------------------------
+
+
+def lines(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Read documents; write `lines.parquet` (LINE_COUNTS): how many of them hold each of their lines, by scope."""
+    documents = store.table("extract", part.work["extract"], "documents.parquet", ["id", "source", "url", "text"])
+    found = _lines_of(documents, part.work["min_words"])
+    scopes = (_in_scopes(documents, found, group) for group in part.work["groups"])
+    out.write_table("lines.parquet", count_lines(scopes, documents))
+
+
+def repeats(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Read the lines of all documents in one range of keys; write `repeats-<number>.parquet` (LINE_COUNTS), by key:
+    those that two documents or more hold."""
+    keys, (place, n_places) = part.work["lines"], part.work["range"]
+    n_rows = sum(store.marker("lines", key).file("lines.parquet").rows for key in keys)
+    for number, (low, high) in enumerate(key_ranges(n_rows, place, n_places)):
+        within = (pc.field("key") >= pa.scalar(low, pa.uint64())) & (pc.field("key") <= pa.scalar(high, pa.uint64()))
+        runs = (store.table("lines", key, "lines.parquet", rows=within) for key in keys)
+        out.write_table(f"repeats-{number:05d}.parquet", merge_lines(runs))
+
+
+def _lines_of(documents: pa.Table, min_words: int) -> Lines:
+    return joined([hash_lines(texts, min_words) for texts in documents["text"].chunks])
+
+
+def _in_scopes(documents: pa.Table, found: Lines, group: Sequence[str]) -> Scoped:
+    """Lines with their scopes, as a step counts them (`pipeline.steps.presets.count_group`)."""
+    scopes = {
+        "all": lambda: pa.array([""] * documents.num_rows, pa.string()),
+        "source": lambda: one_array(documents["source"], pa.string()),
+        "site": lambda: sites(documents["url"].to_pylist()),
+    }
+    return scoped(found.hashes, found.ends, group, scopes[group[0]]())
+
+
 # -- 2. Measure: numbers of the extracted text and of its kept lines ---------------------------------------------------
 
 
@@ -265,15 +305,18 @@ def measure(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
     if "earlier" in part.work:
         _sign_earlier(recipe, part, out)
         return
-    named = ["url", "title", "date", "licence"] if _has_classes(recipe) else []
+    named = ["title", "date", "licence"] if _has_classes(recipe) else []
+    named += ["url"] if _has_classes(recipe) or part.work["repeats"] else []
     named += ["url", "canonical_url"] if recipe.dedup.url != "off" else []
     columns = dict.fromkeys(["id", "source", "text", *named])
     documents = store.table("extract", part.work["extract"], "documents.parquet", list(columns))
     models, benchmarks = part.work["models"], _benchmarks(recipe, part)
-    tables = [
-        _measure_batch(recipe, models, benchmarks, documents.slice(start, BATCH_DOCUMENTS).combine_chunks())
-        for start in range(0, max(documents.num_rows, 1), BATCH_DOCUMENTS)
-    ]
+    marks = _repeated_lines(recipe, part, store, documents)
+    tables = []
+    for start in range(0, max(documents.num_rows, 1), BATCH_DOCUMENTS):
+        batch = documents.slice(start, BATCH_DOCUMENTS).combine_chunks()
+        own = [mark.of_documents(start, start + batch.num_rows) for mark in marks]
+        tables.append(_measure_batch(recipe, models, benchmarks, batch, own, out))
     table = pa.concat_tables(tables)
     if table.num_rows:
         name = table["source"][0].as_py()
@@ -342,8 +385,42 @@ def _count_overlaps(out: PartWriter, name: str, documents: pa.Table, what: str) 
         out.facts.setdefault(f"{what}_items", {})[benchmark] = items
 
 
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Which lines of documents a step found repeated: bool [lines]."""
+
+    step: CountedStep
+    found: Lines
+    is_repeated: npt.NDArray[np.bool_]
+
+    def of_documents(self, start: int, stop: int) -> "_Marks":
+        """Those of the documents from `start` to `stop`."""
+        first, last = self.found.ends[[start, stop]]
+        hashes, n_bytes = self.found.hashes[first:last], self.found.n_bytes[first:last]
+        found = Lines(hashes, n_bytes, self.found.ends[start : stop + 1] - first)
+        return _Marks(self.step, found, self.is_repeated[first:last])
+
+
+def _repeated_lines(recipe: Recipe, part: Part, store: PartStore, documents: pa.Table) -> list[_Marks]:
+    """For each step that counts the lines of this source, the lines of the Part's documents that it drops."""
+    marks = []
+    for step in counted_steps(recipe.steps, part.label.split(":")[0]):
+        found = _lines_of(documents, step.min_words)
+        names = ((key, file.name) for key in part.work["repeats"] for file in store.marker("repeats", key).files)
+        tables = (store.table("repeats", key, name) for key, name in names)
+        known = look_up(_in_scopes(documents, found, count_group(step)), documents, tables)
+        dropped = is_repeated(known, step.min_documents, step.min_share, step.keep == "first")
+        marks.append(_Marks(step, found, dropped))
+    return marks
+
+
 def _measure_batch(
-    recipe: Recipe, models: Mapping[str, Mapping[str, str]], benchmarks: Benchmarks | None, documents: pa.Table
+    recipe: Recipe,
+    models: Mapping[str, Mapping[str, str]],
+    benchmarks: Benchmarks | None,
+    documents: pa.Table,
+    marks: Sequence[_Marks],
+    out: PartWriter,
 ) -> pa.Table:
     texts = one_array(documents["text"], pa.large_string())
     labels, scores = _model(LANGUAGE_MODEL, **models[LANGUAGE_MODEL]).likeliest(texts, recipe.language.max_chars)
@@ -353,7 +430,13 @@ def _measure_batch(
         "language": labels,
         "language_score": scores,
     }
-    spans = _kept_spans(recipe, benchmarks, texts, documents["source"], labels)
+    if marks:
+        unrepeated = _drop_repeated(texts, documents.append_column("language", labels), marks, out)
+        left = apply_spans(texts, unrepeated)
+        documents = documents.set_column(documents.column_names.index("text"), "text", left)
+        spans = compose_spans(unrepeated, _kept_spans(recipe, benchmarks, left, documents["source"], labels), texts)
+    else:
+        spans = _kept_spans(recipe, benchmarks, texts, documents["source"], labels)
     kept = apply_spans(texts, spans)
     verdicts: dict[str, pa.Array] = {}
     asked = requested(expand(recipe.steps)[1])
@@ -410,8 +493,8 @@ def _walk(
 ) -> tuple[pa.LargeStringArray, dict[str, pa.Array]]:
     """The texts that the line rules and datatrove's classes leave, each given what those before it left; the verdicts.
 
-    A document meets the first line rule whose `where` holds for it, as without such classes, and `benchmark_overlap`
-    wherever it stands.
+    `documents` are without repeated lines. A document meets the first line rule whose `where` holds for it, as without
+    such classes, and `benchmark_overlap` wherever it stands.
     """
     from pipeline.interop.walk import Walk  # imports datatrove's filters, which most recipes do without
 
@@ -429,10 +512,26 @@ def _walk(
             is_ruled |= is_here
             texts = walk.texts(rows)
             walk.replace(rows, apply_spans(texts, mark_lines(texts, step.rule)))
-        else:
+        elif isinstance(step, DatatroveStep):
             place = len(verdicts)
             verdicts[f"{VERDICT_PREFIX}{place}"] = walk.take(step, place, np.flatnonzero(is_here))
     return walk.texts(), verdicts
+
+
+def _drop_repeated(
+    texts: pa.LargeStringArray, documents: pa.Table, marks: Sequence[_Marks], out: PartWriter
+) -> pa.ListArray:
+    """Spans without the lines that a step for their document found repeated, which are counted for the first such."""
+    found = marks[0].found
+    is_dropped = np.zeros(len(found.n_bytes), np.bool_)
+    for mark in marks:
+        is_here = applies(documents, mark.step.where, f"step {mark.step.type}")
+        new = mark.is_repeated & np.repeat(is_here, np.diff(found.ends)) & ~is_dropped
+        is_dropped |= new
+        for source in documents["source"][:1].to_pylist():
+            out.counts.add("repeated_lines", source, mark.step.type, n=int(new.sum()))
+            out.counts.add("repeated_line_bytes", source, mark.step.type, n=int(found.n_bytes[new].sum()))
+    return spans_without(texts, is_dropped, found.ends)
 
 
 def _kept_spans(
@@ -579,7 +678,7 @@ def _signed_parts(recipe: Recipe, part: Part, store: PartStore) -> list[SignedPa
             SignedPart(
                 n_rows=store.marker("measure", key).file("signatures.arrow").rows,
                 signed=partial(store.batch, "measure", key, "signatures.arrow"),
-                keys=partial(store.row_groups, "measure", key, "keys.parquet"),
+                keys=partial(store.table, "measure", key, "keys.parquet", None),
                 is_candidate=None if is_earlier else partial(_is_candidate, recipe, store, part.work["rows"][place]),
                 scopes=_scopes(recipe, store, key, None if is_earlier else part.work["rows"][place]),
                 is_earlier=is_earlier,
@@ -950,6 +1049,8 @@ StageFunction = Callable[[Recipe, Part, PartStore, PartWriter], None]
 
 STAGE_FUNCTIONS: Mapping[str, StageFunction] = {
     "extract": extract,
+    "lines": lines,
+    "repeats": repeats,
     "measure": measure,
     "judge": judge,
     "match": match,
