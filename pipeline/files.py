@@ -250,7 +250,7 @@ class PartStore:
         """
         where = self._checked(stage, key, name)
         try:
-            return self.folder.read_table(where, columns)
+            return self.folder.read_table(where, columns, rows)
         except OSError as error:
             part = self.folder.path(f"{stage}/{key}")
             raise DamagedError(f"{part}/{name}: {error}; remove the folder {part} and run again") from None

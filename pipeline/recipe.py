@@ -236,6 +236,8 @@ def _check_survivor(recipe: Recipe) -> Iterator[Finding]:
             yield at, f"unknown measure {name[:60]!r}" + (f"; did you mean {close!r}?" if close else "")
         elif name in MEASURES and MEASURES[name].kind != "number":
             yield at, f"{name} is a word; a survivor is chosen by a number"
+        elif name in OVERLAP:
+            yield from _check_benchmarks(recipe, f"the measure {name}", at)
         elif group:
             yield (
                 at,
