@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.steps.overlap_options import OverlapOptions
-from pipeline.text.overlap import find_ngrams, ngram_index, spans_without, text_ngrams
+from pipeline.text.ngram_index import ngram_index, text_ngrams
+from pipeline.text.overlap import find_ngrams, spans_without
 
 Ints = npt.NDArray[np.int64]
 

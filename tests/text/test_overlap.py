@@ -8,7 +8,8 @@ from datatrove.utils.text import TextNormConfig, simplify_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.text.overlap import NgramIndex, find_ngrams, ngram_index, spans_without, text_ngrams
+from pipeline.text.ngram_index import NgramIndex, ngram_index, text_ngrams
+from pipeline.text.overlap import find_ngrams, spans_without
 from pipeline.text.spans import apply_spans
 from tests.text.test_shingles import ALONE
 
