@@ -40,7 +40,7 @@ PROGRAMS = {
     "datatrove 0.10.1": ("datatrove-0.10.1", DATATROVE, "datatrove_minhash.py"),
     "text-dedup 0.4.0": ("text-dedup-0.4.0", ("text-dedup==0.4.0",), "text_dedup_minhash.py"),
 }
-N_DOCUMENTS, QUICK_DOCUMENTS, SEED = 20_000, 1_500, 1
+N_DOCUMENTS, QUICK_DOCUMENTS, SEED = 20_000, 500, 1
 ALIKE = 0.8
 MARGIN = 0.02
 """How far recall and precision may stay behind theory: pairs of one family are not independent."""

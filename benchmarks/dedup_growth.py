@@ -5,7 +5,6 @@ live at the same time: each one's highest, though they need not come together, s
 """
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,8 +23,6 @@ from pipeline.dedup.options import DedupOptions
 
 PROGRAM = Path(__file__).parent / "dedup_scale.py"
 SIZES, QUICK_SIZES = (100_000, 1_000_000, 10_000_000), (10_000, 100_000, 500_000)
-SMALLEST = 1_000
-"""Documents of the run whose time is that of starting up."""
 WORKERS, ROUNDS, SEED = 2, 3, 1
 POLL_S = 0.05
 
@@ -34,26 +31,23 @@ Run = dict[str, float]
 
 
 def watched(folder: Path) -> Run:
-    """One search in `folder`: wall and processor seconds, peak memory, peak of the files written there."""
-    before_bytes, used = _folder_bytes(folder), _children_cpu_s()
-    peak, most, wall = 0.0, 0, time.perf_counter()
+    """One search in `folder`: its answer, and the peaks of memory and of the files written there."""
+    before_bytes, peak, most = _folder_bytes(folder), 0.0, 0
     process = subprocess.Popen([sys.executable, PROGRAM, folder, str(WORKERS)], stdout=subprocess.PIPE, text=True)
     while process.poll() is None:
         peak = max(peak, sum(_peak_kib(pid) for pid in _tree(process.pid)) / 2**20)
         most = max(most, _folder_bytes(folder) - before_bytes)
         time.sleep(POLL_S)
-    wall = time.perf_counter() - wall
     answer, _ = process.communicate()
     if process.returncode:
         raise RuntimeError(f"{PROGRAM.name} ended with exit code {process.returncode}")
-    seconds = {"wall_s": wall, "cpu_s": _children_cpu_s() - used}
-    return {**seconds, **json.loads(answer.splitlines()[-1]), "peak_gib": peak, "written_bytes": most}
+    return {**json.loads(answer.splitlines()[-1]), "peak_gib": peak, "written_bytes": most}
 
 
 def growth(quick: bool) -> tuple[Claims, dict[str, object]]:
     """Measure and print; the claims, and what to keep."""
     options, sizes = DedupOptions(), QUICK_SIZES if quick else SIZES
-    runs: dict[int, list[Run]] = {n: [] for n in (SMALLEST, *sizes)}
+    runs: dict[int, list[Run]] = {n: [] for n in sizes}
     facts: dict[int, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(dir=cache_folder() / "bench") as name:
         planted = {n: Planted(n, SEED) for n in runs}
@@ -86,7 +80,7 @@ def growth(quick: bool) -> tuple[Claims, dict[str, object]]:
         "growth_exponent_processor": {"value": round(_exponent(sizes, runs, "cpu_s"), 3), "goal": 1.05},
     }
     for claim in claims.values():
-        claim["unit"] = f"power of documents, {sizes[0]:,} to {sizes[-1]:,}, start-up not counted"
+        claim["unit"] = f"power of documents, {sizes[0]:,} to {sizes[-1]:,}"
     claims |= {
         "peak_gib": {"value": round(max(run["peak_gib"] for run in runs[sizes[-1]]), 2), "goal": 8, "unit": "GiB"},
         "clusters_exact": {"value": min(fact["exact"] for fact in facts.values()), "goal": 1.0, "unit": "share"},
@@ -95,15 +89,9 @@ def growth(quick: bool) -> tuple[Claims, dict[str, object]]:
 
 
 def _exponent(sizes: Sequence[int], runs: Mapping[int, Sequence[Run]], what: str) -> float:
-    """The slope of seconds over documents, both as logarithms, by least squares; medians, less the smallest run's."""
-    start = statistics.median(run[what] for run in runs[SMALLEST])
-    seconds = [max(0.01, statistics.median(run[what] for run in runs[n]) - start) for n in sizes]
+    """The slope of median seconds over documents, both as logarithms, by least squares."""
+    seconds = [statistics.median(run[what] for run in runs[n]) for n in sizes]
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
-
-
-def _children_cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _folder_bytes(folder: Path) -> int:

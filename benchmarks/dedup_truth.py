@@ -147,7 +147,7 @@ def draw(rows: Sequence[Mapping[str, float]], options: DedupOptions, n_documents
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "gristmill"
+    matplotlib.rcParams |= {"svg.hashsalt": "gristmill", "svg.fonttype": "none"}
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4.2))
@@ -166,6 +166,6 @@ def draw(rows: Sequence[Mapping[str, float]], options: DedupOptions, n_documents
     )
     axes.set(xlabel="true Jaccard similarity of a pair", ylabel="share of pairs with an equal band", ylim=(-0.02, 1.05))
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
     figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
     pyplot.close(figure)
