@@ -11,13 +11,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from common import Peer, peer_python, show
-from quality import cpu_s
+from peers.timed import cpu_s
 
 from pipeline.dedup.options import DedupOptions
 from pipeline.dedup.signatures import signatures
@@ -65,8 +66,10 @@ def speed(texts: Sequence[str], quick: bool) -> tuple[Claims, dict[str, object]]
     options = DedupOptions()
     texts = [text for text in texts if len(text) <= MAX_CHARS]
     column = pa.array(texts, pa.large_string())
-    start_s, (hashes, offsets) = cpu_s(lambda: shingle_hashes(column, options.ngram_words))
-    start_s += cpu_s(lambda: signatures(hashes[:5], np.array([0, 5]), options))[0]
+    begun = time.process_time()
+    signatures(*shingle_hashes(column[:1], options.ngram_words), options)
+    start_s = time.process_time() - begun
+    hashes, offsets = shingle_hashes(column, options.ngram_words)
     ours: dict[str, Callable[[], object]] = {
         "hashes": lambda: signatures(hashes, offsets, options),
         "texts": lambda: signatures(*shingle_hashes(column, options.ngram_words), options),
@@ -104,12 +107,12 @@ def speed(texts: Sequence[str], quick: bool) -> tuple[Claims, dict[str, object]]
     print(f"not charged: the first call, kernels from the cache {start_s:.2f} s, compiled {compiled or '-'} s")
     claims: Claims = {
         "speedup_vs_datasketch": {"value": round(ratio("datasketch, hashes", "hashes"), 1), "goal": 100},
-        "speedup_vs_datasketch_texts": {"value": round(ratio("datasketch, texts, xxh32", "texts"), 1), "goal": None},
+        "speedup_vs_datasketch_texts": {"value": round(ratio("datasketch, texts, xxh32", "texts"), 1), "goal": 100},
         "speedup_vs_rensa": {"value": round(ratio("rensa, hashes, RMinHash", "hashes"), 2), "goal": 20},
-        "speedup_vs_rensa_texts": {"value": round(ratio("rensa, texts, RMinHash", "texts"), 1), "goal": None},
+        "speedup_vs_rensa_texts": {"value": round(ratio("rensa, texts, RMinHash", "texts"), 1), "goal": 20},
     }
-    for claim in claims.values():
-        claim["unit"] = "times"
+    for name, claim in claims.items():
+        claim["unit"] = f"times, from the same {'texts' if name.endswith('texts') else 'shingle hashes'}"
     claims["values_equal"] = {"value": equal, "goal": 1.0, "unit": "share of documents"}
     kept = {"documents": len(texts), "shingles": len(hashes), "times_s": times, "start_s": start_s}
     return claims, {"speed": {**kept, "compile_s": compiled}}
