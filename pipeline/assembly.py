@@ -86,10 +86,13 @@ def check_sums(counts: Mapping[str, Any], cells: Iterable[manifest.CellTotals]) 
             raise CountsError(f"{cell.cell}: {cell.tokens} {cell.split} tokens packed, but {n} by language")
 
 
-def data_files(part: Part, store: PartStore, decisions: bool = True) -> tuple[list[manifest.DataFile], list[str]]:
+def data_files(
+    part: Part, store: PartStore, decisions: bool = True, signatures: bool = True
+) -> tuple[list[manifest.DataFile], list[str]]:
     """The files of the version, and for each the committed file (relative to the store) that it is.
 
-    `decisions`: with the row of every record that says what became of it.
+    `decisions`: with the row of every record that says what became of it; `signatures`: with what duplicates of the
+    documents are found by.
     """
     files: list[manifest.DataFile] = []
     origins: list[str] = []
@@ -112,6 +115,8 @@ def data_files(part: Part, store: PartStore, decisions: bool = True) -> tuple[li
         add("select", row["select"], "documents.parquet", "documents", source, kind="documents", source=source)
         if decisions:
             add("select", row["select"], "decisions.parquet", "decisions", source, kind="decisions", source=source)
+        if signatures:
+            add("select", row["select"], "signatures.arrow", "signatures", source, kind="signatures", source=source)
     for key in part.work["dropped"]:
         source = store.marker("select", key).label.split(":")[0]
         add("select", key, "dropped.parquet", "dropped", source, kind="dropped", source=source)

@@ -66,12 +66,14 @@ DOCUMENT = pa.schema(
         pa.field("extractor", pa.string(), nullable=False),
         pa.field("language", pa.string(), nullable=False),
         pa.field("cluster", ID_TYPE, nullable=False),
+        pa.field("cluster_size", pa.int32(), nullable=False),
         pa.field("hash", pa.binary(16), nullable=False),
         pa.field("text", pa.large_string(), nullable=False),
     ]
 )
 """A clean document, as Select writes it. `cluster` is the smallest id of the document's cluster of duplicates (its own
-id if it has none); `hash` is the 128-bit BLAKE2b of the text, which has personal data replaced."""
+id if it has none), `cluster_size` the number of documents in it, 1 for a single one; `hash` is the 128-bit BLAKE2b of
+the text, which has personal data replaced."""
 
 DECISION = pa.schema(
     [
@@ -82,10 +84,16 @@ DECISION = pa.schema(
         pa.field("url", pa.string(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("survivor", ID_TYPE, nullable=False),
+        pa.field("cluster", ID_TYPE, nullable=False),
+        pa.field("similarity", pa.float32()),
     ]
 )
 """One row for every record read: `reason` is "" for a kept document, else its drop reason or fate; `survivor` is the
-document that stays for a duplicate, else the record's own id."""
+document that stays for a duplicate, else the record's own id; `cluster` as in DOCUMENT; `similarity`: how alike a
+duplicate's text is to its survivor's, from 0 to 1, null where that is not known (see `pipeline.dedup.cluster`)."""
+
+SIGNATURE_COLUMNS = ("source", "language")
+"""What a version's signature files hold besides the columns of `pipeline.dedup.keys.signed_schema`."""
 
 
 def document_id(source: str, path: str, offset: int) -> bytes:

@@ -12,8 +12,10 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +25,7 @@ from pipeline.manifest import Counts, canonical_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 MARKER = "part.json"
 ROW_GROUP_ROWS = 16_384
@@ -236,6 +239,36 @@ class PartStore:
         Raises:
             DamagedError: if the file is missing, its size is not the marker's, or a page's checksum is wrong.
         """
+        where = self._checked(stage, key, name)
+        try:
+            return self.folder.read_table(where, columns)
+        except OSError as error:
+            part = self.folder.path(f"{stage}/{key}")
+            raise DamagedError(f"{part}/{name}: {error}; remove the folder {part} and run again") from None
+
+    @contextmanager
+    def row_groups(self, stage: str, key: str, name: str) -> "Iterator[pq.ParquetFile]":
+        """A Parquet file of a committed Part, open, to read some of its row groups. Raises as `table`, on opening."""
+        import pyarrow.parquet as pq
+
+        where = self._checked(stage, key, name)
+        source = self.folder.path(where) if self.folder.is_local else self.folder.fs.open(self.folder.path(where), "rb")
+        with pq.ParquetFile(source, page_checksum_verification=True) as file:
+            yield file
+
+    @contextmanager
+    def batch(self, stage: str, key: str, name: str) -> "Iterator[pa.RecordBatch]":
+        """What `PartWriter.write_batch` wrote, memory-mapped; from a store, a copy on this machine is. Raises
+        DamagedError if the file is missing or its size is not the marker's."""
+        import pyarrow as pa
+
+        where = self._checked(stage, key, name)
+        path = self.folder.path(where) if self.folder.is_local else _local_copy(self.folder.url, where).name
+        with pa.memory_map(path) as mapped, pa.ipc.open_file(mapped) as file:
+            yield file.get_batch(0)
+
+    def _checked(self, stage: str, key: str, name: str) -> str:
+        """The name of a Part's file below `work/`, which has the size that the marker says."""
         expected = self.marker(stage, key).file(name).size
         where = f"{stage}/{key}/{name}"
         try:
@@ -247,11 +280,16 @@ class PartStore:
                 f"{self.folder.path(where)}: expected {expected} bytes, found {'none' if found < 0 else found}; "
                 f"remove the folder {self.folder.path(f'{stage}/{key}')} and run again"
             )
-        try:
-            return self.folder.read_table(where, columns)
-        except OSError as error:
-            part = self.folder.path(f"{stage}/{key}")
-            raise DamagedError(f"{part}/{name}: {error}; remove the folder {part} and run again") from None
+        return where
+
+
+@lru_cache(maxsize=32)
+def _local_copy(folder_url: str, name: str) -> "tempfile._TemporaryFileWrapper[bytes]":
+    """A copy of a store's file, which goes when 32 others have been asked for, or the process ends."""
+    folder = Folder(folder_url)
+    copy = tempfile.NamedTemporaryFile(prefix="gristmill-")  # noqa: SIM115  # lives as long as the cache holds it
+    folder.fs.get_file(folder.path(name), copy.name)
+    return copy
 
 
 class PartWriter:
@@ -275,6 +313,11 @@ class PartWriter:
         """Commit a table as Parquet with fixed settings, so that equal tables give equal bytes."""
         plain = table.replace_schema_metadata(None)
         return self.write(name, lambda path: _write_parquet(plain, path), table.num_rows)
+
+    def write_batch(self, name: str, table: "pa.Table") -> PartFile:
+        """Commit a table as an Arrow IPC file of one batch, to be memory-mapped and read by row."""
+        plain = table.replace_schema_metadata(None)
+        return self.write(name, lambda path: _write_batch(plain, path), table.num_rows)
 
     def commit(self) -> None:
         """Write the marker: from now on the Part is done."""
@@ -309,3 +352,12 @@ def _write_parquet(table: "pa.Table", path: Path) -> None:
         write_page_checksum=True,
         store_schema=True,
     )
+
+
+def _write_batch(table: "pa.Table", path: Path) -> None:
+    import pyarrow as pa
+
+    columns = [column.combine_chunks() for column in table.columns]
+    arrays = [pa.concat_arrays(c.chunks) if isinstance(c, pa.ChunkedArray) else c for c in columns]
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=table.schema))

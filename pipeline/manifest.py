@@ -149,10 +149,15 @@ def load_manifest(folder: Path) -> Manifest:
     """
     path = folder / "manifest.json"
     try:
-        raw = path.read_bytes()
-        value = json.loads(raw)
+        return read_manifest(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise ManifestError(f"{path}: no such file; a dataset version is a folder that holds manifest.json") from None
+
+
+def read_manifest(raw: bytes, path: str) -> Manifest:
+    """The Manifest of the file at `path` with the bytes `raw`. Raises ManifestError as `load_manifest`."""
+    try:
+        value = json.loads(raw)
     except ValueError as error:
         raise ManifestError(
             f"{path}: not JSON ({error}): damaged; remove its folder and run the recipe again"

@@ -20,6 +20,8 @@ from typing import Any
 
 from pipeline import assets
 from pipeline.code import code_digests, is_editable, origin_of
+from pipeline.dedup.earlier import earlier_files
+from pipeline.dedup.options import band_names, needs_shingles
 from pipeline.manifest import digest
 from pipeline.recipe import Recipe
 from pipeline.sources.listing import cut, list_files
@@ -31,6 +33,8 @@ from pipeline.steps.url_lists import ListFile, list_libraries, own_files, url_fi
 from pipeline.tokenizer.given import read_model
 
 KEY_DIGITS = 32
+MATCH_RANGE_BYTES = 10**13
+"""Raw input for which Match has one Part a band: some 400 million pages of a crawl, of which it reads the keys."""
 LANGUAGE_MODEL = "language.model"
 QUALITY_MODELS = "quality_models"
 
@@ -71,23 +75,24 @@ STAGES: Mapping[str, StageSpec] = {
         ),
         StageSpec(
             "measure",
-            3,
+            4,
             (
                 "pipeline.text.scan",
                 "pipeline.text.line_rules",
                 "pipeline.text.shingles",
                 "pipeline.steps.predictor",
+                "pipeline.dedup.keys",
                 "pipeline.dedup.signatures",
                 "pipeline.interop.walk",
             ),
             ("fasttext-numpy2-wheel", "numpy", "pyarrow"),
         ),
         StageSpec("judge", 1, ("pipeline.steps.limits", "pipeline.steps.removals"), ("pyarrow",)),
-        StageSpec("match", 1, ("pipeline.dedup.match",), ("pyarrow",)),
-        StageSpec("cluster", 1, ("pipeline.dedup.cluster",), ("pyarrow",)),
+        StageSpec("match", 2, ("pipeline.dedup.match",), ("numpy", "pyarrow")),
+        StageSpec("cluster", 2, ("pipeline.dedup.cluster",), ("numpy", "pyarrow")),
         StageSpec(
             "select",
-            3,
+            4,
             ("pipeline.text.spans", "pipeline.steps.pii.scrubber", "pipeline.text.words"),
             ("phonenumbers", "pyarrow"),
         ),
@@ -279,6 +284,24 @@ def _tokenizer_part(recipe: Recipe, selected: list[str]) -> Part:
     return _part("tokenizer", "all", fields, selected, {"select": selected})
 
 
+def _match_parts(recipe: Recipe, compared: Mapping[str, Any], upstream: str, n_bytes: int) -> list[Part]:
+    """A Part for each range of each band's keys; one range for what most people have."""
+    scope, verify = recipe.dedup.scope, recipe.dedup.verify
+    fields = {"scope": scope, "verify": verify and verify.model_dump(mode="json")}
+    n = max(1, -(-n_bytes // MATCH_RANGE_BYTES))
+    return [
+        _part(
+            "match",
+            band + (f" ({place + 1} of {n})" if n > 1 else ""),
+            fields,
+            upstream,
+            {**compared, "band": band, "range": [place, n]},
+        )
+        for band in band_names(recipe.dedup)
+        for place in range(n)
+    ]
+
+
 def _reading_fields(steps: Iterable[LineStep | DatatroveStep]) -> list[dict[str, Any]]:
     """What Measure reads of the steps; the name of a datatrove step is a Limit's, and so Judge's."""
     return [
@@ -318,7 +341,8 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     reading, limits = expand(recipe.steps)
     dump = recipe.model_dump(mode="json")
     limit_fields = [limit.model_dump(mode="json") for limit in limits]
-    signature = {k: dump["dedup"][k] for k in ("ngram_words", "bands", "rows", "seed", "near")}
+    signed = ("ngram_words", "bands", "rows", "scheme", "seed", "near", "url")
+    signature = {k: dump["dedup"][k] for k in signed} | {"shingles": needs_shingles(recipe.dedup)}
     sources = list(recipe.sources)
 
     models, lists = models_of(recipe), url_files(recipe.url)
@@ -355,14 +379,21 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     rows = [
         {"extract": e.key, "measure": m.key, "judge": j.key} for e, m, j in zip(extract, measure, judge, strict=True)
     ]
-    upstream = digest(rows)
-    bands = ["exact"] * recipe.dedup.exact + [f"band_{i:02d}" for i in range(recipe.dedup.bands * recipe.dedup.near)]
-    match_fields = {"scope": dump["dedup"]["scope"]}
-    match = [_part("match", band, match_fields, upstream, {"band": band, "rows": rows}) for band in bands]
+    earlier = [
+        _part("measure", f"{file['version']}/{file['path']}", {"dedup": signature}, [file["sha256"]], {"earlier": file})
+        for file in earlier_files(recipe.dedup)
+    ]
+    compared = {"rows": rows, "earlier": [part.key for part in earlier]}
+    upstream = digest(compared)
+    match = _match_parts(
+        recipe, compared, upstream, sum(s["end"] - s["start"] for e in extract for s in e.work["slices"])
+    )
     cluster_fields = {"survivor": dump["dedup"]["survivor"], "sources": sources}
-    matched = [{"band": m.label, "key": m.key} for m in match]
-    cluster = _part("cluster", "all", cluster_fields, [upstream, matched], {"rows": rows, "match": matched})
+    matched = [m.key for m in match]
+    cluster = _part("cluster", "all", cluster_fields, [upstream, matched], {**compared, "match": matched})
     select_fields = {"pii": dump["pii"]}
+    if recipe.keep.signatures:
+        select_fields["keep"] = {"signatures": True, **signature}
     select = [
         _part("select", e.label, select_fields, [row, cluster.key], {**row, "cluster": cluster.key, "index": index})
         for index, (e, row) in enumerate(zip(extract, rows, strict=True))
@@ -372,7 +403,7 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
         _part(
             "select",
             f"{e.label} (dropped text)",
-            {**select_fields, "keep": {"dropped_text": True}},
+            {"pii": dump["pii"], "keep": {"dropped_text": True}},
             [row, cluster.key],
             {**row, "cluster": cluster.key, "index": index, "dropped_text": True},
         )
@@ -381,6 +412,8 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     ]
     tokenizer = _tokenizer_part(recipe, selected)
     pack_fields = {"packing": dump["packing"], "seed": recipe.seed}
+    if recipe.dedup.repeat_by_cluster_size:
+        pack_fields["dedup"] = {"repeat_by_cluster_size": dump["dedup"]["repeat_by_cluster_size"]}
     pack = []
     for group in _pack_groups(recipe, extract):
         keys = [select[i].key for i in group]
@@ -397,7 +430,7 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     describe = _part("describe", "all", describe_fields, inputs, work)
     stages = {
         "extract": extract,
-        "measure": measure,
+        "measure": [*measure, *earlier],
         "judge": judge,
         "match": match,
         "cluster": [cluster],

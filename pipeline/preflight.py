@@ -137,6 +137,8 @@ def estimate(plan: Plan, todo: Mapping[str, Sequence[Part]]) -> dict[str, int]:
     for stage in ("extract", "measure", "select", "pack"):
         for part in todo[stage]:
             keys = part.work["select"] if stage == "pack" else [part.work.get("extract", part.key)]
+            if "earlier" in part.work:  # signatures of another version: little beside text
+                continue
             found[stage] = found.get(stage, 0.0) + sum(stored[key] * factors[key][stage] for key in keys)
     rest = _REST * sum(found.values())
     return {stage: round(n_bytes) for stage, n_bytes in {**found, "rest": rest}.items()}

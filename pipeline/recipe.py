@@ -12,9 +12,9 @@ from pydantic import Field
 
 from pipeline.config import Finding, Options, load, locate
 from pipeline.config_words import did_you_mean, one_of
-from pipeline.dedup.options import DedupOptions
+from pipeline.dedup.options import BestBy, DedupOptions, band_names
 from pipeline.extract.options import ExtractOptions, Look
-from pipeline.measures import KEPT_PREFIX, MEASURES, QUALITY_NAME, QUALITY_PREFIX
+from pipeline.measures import KEPT_PREFIX, MEASURES, ON_REQUEST, QUALITY_NAME, QUALITY_PREFIX, nearest_measure
 from pipeline.mixture import MixtureOptions
 from pipeline.packing.options import PackingOptions
 from pipeline.sources.options import CommonCrawlSource, Source, WarcSource
@@ -33,11 +33,14 @@ from pipeline.steps.options import (
     UrlOptions,
     Where,
 )
-from pipeline.steps.presets import PresetError, expand
+from pipeline.steps.presets import PresetError, expand, requested
 from pipeline.tokenizer.options import TokenizerOptions
 from pipeline.yaml_nodes import Path
 
-RESERVED_REASONS = ("exact_duplicate", "near_duplicate", "no_text_left", "removed_on_request", "copy_of_removed")
+RESERVED_REASONS = (
+    *("exact_duplicate", "url_duplicate", "near_duplicate", "earlier_duplicate"),
+    *("no_text_left", "removed_on_request", "copy_of_removed"),
+)
 """Drop reasons that stages give; no Limit may have such a name."""
 
 
@@ -59,6 +62,11 @@ class KeepOptions(Options):
     dropped_text: bool = Field(
         False,
         description="The extracted text of dropped documents, personal data replaced: `dropped/` in the version.",
+    )
+    signatures: bool = Field(
+        True,
+        description="What duplicates of the documents are found by, for `dedup.against` of later versions: "
+        "`signatures/` in the version, 4 bytes for each MinHash value of a document.",
     )
 
 
@@ -163,7 +171,8 @@ def check(recipe: Recipe) -> Iterator[Finding]:
             yield from _check_overrides(recipe, step, at)
     yield from _check_names(recipe)
     yield from _check_looks(recipe)
-    if recipe.removals.files and recipe.removals.with_copies and not (recipe.dedup.exact or recipe.dedup.near):
+    yield from _check_survivor(recipe)
+    if recipe.removals.files and recipe.removals.with_copies and not band_names(recipe.dedup):
         message = "copies are found by dedup, which is off; switch dedup.exact on, or say with_copies: false"
         yield ("removals", "with_copies"), message
     for name in recipe.mixture.weights:
@@ -195,6 +204,30 @@ def _check_overrides(recipe: Recipe, preset: PresetStep, at: Path) -> Iterator[F
             continue
         yield from _check_where(recipe, fields.where, here)
         yield from _check_limit(recipe, next(limit for limit in limits if limit.name == name), here)
+
+
+def _check_survivor(recipe: Recipe) -> Iterator[Finding]:
+    """A survivor rule may go by any number that Measure takes for this recipe."""
+    try:
+        asked = requested(expand(recipe.steps)[1])
+    except PresetError:
+        return  # has been said
+    declared = [QUALITY_PREFIX + name for name in recipe.quality_models]
+    for i, rule in enumerate(recipe.dedup.survivor):
+        if not isinstance(rule, BestBy):
+            continue
+        at, name = ("dedup", "survivor", i, "measure"), rule.measure
+        group = next((group for group, names in ON_REQUEST.items() if name in names and group not in asked), None)
+        if name not in MEASURES and name not in declared:
+            close = nearest_measure(name, declared)
+            yield at, f"unknown measure {name[:60]!r}" + (f"; did you mean {close!r}?" if close else "")
+        elif name in MEASURES and MEASURES[name].kind != "number":
+            yield at, f"{name} is a word; a survivor is chosen by a number"
+        elif group:
+            yield (
+                at,
+                f"{name} is taken only where a Limit asks for it, or for another one of its group; add such a Limit",
+            )
 
 
 def _check_names(recipe: Recipe) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ import atexit
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
@@ -22,14 +22,19 @@ import pyarrow.compute as pc
 from pipeline import assembly, manifest, mixture, shards, versions
 from pipeline.card.markdown import renderings
 from pipeline.dedup.cluster import cluster as cluster_documents
+from pipeline.dedup.keys import keys_of, signature_column, signed_schema
+from pipeline.dedup.match import KEY_SPACE
 from pipeline.dedup.match import match as match_keys
-from pipeline.dedup.signatures import band_columns, exact_hash, signatures
+from pipeline.dedup.options import BestBy, Repeat, needs_shingles
+from pipeline.dedup.parts import SignedPart
+from pipeline.dedup.signatures import DTYPES, distinct_shingles, exact_hash, page_hash, signatures
 from pipeline.document import (
     DECISION,
     DOCUMENT,
     FATE,
     ID_TYPE,
     RAW_DOCUMENT,
+    SIGNATURE_COLUMNS,
     document_id,
     fixed_bytes,
     one_array,
@@ -40,7 +45,7 @@ from pipeline.extract.options import ExtractOptions
 from pipeline.extract.textform import text_form
 from pipeline.extract.verdicts import Verdicts
 from pipeline.extract.worker import Extractor
-from pipeline.files import PartStore, PartWriter
+from pipeline.files import DamagedError, Folder, PartStore, PartWriter
 from pipeline.measures import LANGUAGE_STOPS, LOOK_PREFIX, MEASURES, QUALITY_PREFIX, quality_measure
 from pipeline.packing import pack as packing
 from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, Part, all_libraries
@@ -75,6 +80,7 @@ LOOK_LANGUAGE_CHARS = 2_000  # of what a page shows: on 3,655 real pages as good
 LANGUAGE_MEASURES = ("language", "language_score")
 BATCH_DOCUMENTS = 2048  # documents measured at a time; bounds memory, changes no byte
 BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")  # how sentencepiece spells the pieces that stand for one byte
+CRAWL = r"(?P<crawl>CC-MAIN-\d{4}-\d{2})"  # how Common Crawl names its crawls
 LENGTH_BINS = 64  # of document lengths in powers of two; an int64 has no more
 
 
@@ -245,12 +251,18 @@ def _check_unique_ids(ids: pa.Array, part: Part) -> None:
 
 
 def measure(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
-    """Read documents; write `measures.parquet`: one row a document with all measures, kept spans, hash and bands.
+    """Read documents; write `measures.parquet` (one row a document with all measures and kept spans),
+    `signatures.arrow` and `keys.parquet` (what its duplicates are found by).
 
     With datatrove steps also their verdicts, and `rewritten`: the text where it is another than the spans give.
     """
+    if "earlier" in part.work:
+        _sign_earlier(recipe, part, out)
+        return
     named = ["url", "title", "date", "licence"] if _has_classes(recipe) else []
-    documents = store.table("extract", part.work["extract"], "documents.parquet", ["id", "source", "text", *named])
+    named += ["url", "canonical_url"] if recipe.dedup.url != "off" else []
+    columns = dict.fromkeys(["id", "source", "text", *named])
+    documents = store.table("extract", part.work["extract"], "documents.parquet", list(columns))
     models = part.work["models"]
     tables = [
         _measure_batch(recipe, models, documents.slice(start, BATCH_DOCUMENTS).combine_chunks())
@@ -266,7 +278,30 @@ def measure(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
                 bins = np.searchsorted(edges, values, side="right")
                 counted = np.bincount(bins, minlength=len(edges) + 1)
                 out.counts.setdefault("histograms", {}).setdefault(entry.name, {})[name] = [int(n) for n in counted]
-    out.write_table("measures.parquet", table)
+    signed = signed_schema(recipe.dedup)
+    _write_signatures(recipe, table.select(signed.names).cast(signed), out)
+    out.write_table("measures.parquet", table.drop_columns(signed.names[1:]))
+
+
+def _write_signatures(recipe: Recipe, signed: pa.Table, out: PartWriter) -> None:
+    out.write_batch("signatures.arrow", signed)
+    out.write_table("keys.parquet", keys_of(signed, recipe.dedup))
+
+
+def _sign_earlier(recipe: Recipe, part: Part, out: PartWriter) -> None:
+    """The same of a file of signatures of an earlier version."""
+    file = part.work["earlier"]
+    data = Folder(file["version"]).read(file["path"])
+    if (found := hashlib.sha256(data).hexdigest()) != file["sha256"]:
+        raise DamagedError(
+            f"{part.label}: sha256 is {found}, the manifest says {file['sha256']}; get the version again"
+        )
+    signed = pa.ipc.open_file(data).read_all()
+    schema = signed_schema(recipe.dedup)
+    extra = [signed.schema.field(name) for name in SIGNATURE_COLUMNS]
+    _write_signatures(
+        recipe, signed.select([*schema.names, *SIGNATURE_COLUMNS]).cast(pa.schema([*schema, *extra])), out
+    )
 
 
 def _measure_batch(recipe: Recipe, models: Mapping[str, Mapping[str, str]], documents: pa.Table) -> pa.Table:
@@ -303,11 +338,21 @@ def _measure_batch(recipe: Recipe, models: Mapping[str, Mapping[str, str]], docu
         found = _model(field, **models[field]).probability(kept, model.max_chars, model.label)
         columns[f"{QUALITY_PREFIX}{name}"] = found
     columns |= {"kept_spans": spans, **verdicts}
-    columns["exact"] = exact_hash(kept)
-    if recipe.dedup.near:
-        hashes, offsets = shingle_hashes(kept, recipe.dedup.ngram_words)
-        columns |= band_columns(signatures(hashes, offsets, recipe.dedup), recipe.dedup)
-    return pa.table(columns)
+    return pa.table(columns | _signed(recipe, documents, kept))
+
+
+def _signed(recipe: Recipe, documents: pa.Table, kept: pa.LargeStringArray) -> dict[str, pa.Array]:
+    """What duplicates of documents are found by, without their ids: see `signed_schema`."""
+    options = recipe.dedup
+    columns = {"exact": exact_hash(kept)}
+    if options.url != "off":
+        columns["url"] = page_hash(documents["url"], documents["canonical_url"] if options.url == "canonical" else None)
+    if options.near:
+        hashes, offsets = shingle_hashes(kept, options.ngram_words, DTYPES[options.scheme])
+        columns["signature"] = signature_column(signatures(hashes, offsets, options), options)
+        if needs_shingles(options):
+            columns["shingles"] = distinct_shingles(hashes, offsets)
+    return columns
 
 
 @cache
@@ -396,9 +441,9 @@ def _is_removed(part: Part, store: PartStore, out: PartWriter) -> pa.BooleanArra
     """Which documents a removal list names; counts the entries, and says which of them found a document."""
     removals = Removals(part.work["removals"])
     documents = store.table("extract", part.work["extract"], "documents.parquet", ["id", "url"])
-    measures = store.table("measure", part.work["measure"], "measures.parquet", ["id", "exact"])
-    _check_same_ids(documents, measures)
-    removed, found = removals.find(documents.append_column("exact", measures["exact"]))
+    with store.batch("measure", part.work["measure"], "signatures.arrow") as signed:
+        _check_same_ids(documents, pa.Table.from_batches([signed]))
+        removed, found = removals.find(documents.append_column("exact", signed["exact"]))
     out.facts["removals"] = {"entries": removals.entries, "found": found}
     return removed
 
@@ -407,63 +452,99 @@ def _is_removed(part: Part, store: PartStore, out: PartWriter) -> pa.BooleanArra
 
 
 def match(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
-    """Read one band's keys of all passing documents; write `edges.parquet` (a, b): members of a group and its first."""
-    band = part.work["band"]
-    by_source = recipe.dedup.scope == "source"
-    keys = (
-        _passing(recipe, store, row, ["id", band, *(["source"] * by_source)]).rename_columns(
-            ["id", "key", *(["scope"] * by_source)]
-        )
-        for row in part.work["rows"]
-    )
-    out.write_table("edges.parquet", match_keys(keys))
+    """Read the keys of one band, or a range of them; write `edges.parquet` (a, b): members of a group and its first."""
+    place, n = part.work["range"]
+    span = (KEY_SPACE * place // n, KEY_SPACE * (place + 1) // n)
+    found = match_keys(_signed_parts(recipe, part, store), part.work["band"], span, recipe.dedup)
+    if recipe.dedup.verify is not None:
+        for name, number in found.verified._asdict().items():
+            out.counts.add("verified", name, n=number)
+    out.write_table("edges.parquet", found.edges)
 
 
 def cluster(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Read all edges; write `clusters-<index>.parquet` for each Extract Part: its documents in clusters of two or
     more."""
-    ranks = {name: rank for rank, name in enumerate(recipe.sources)}
-    tables = []
-    for index, row in enumerate(part.work["rows"]):
-        passing = _passing(recipe, store, row, ["id", "source", "kept_n_chars"])
-        dates = store.table("extract", row["extract"], "documents.parquet", ["id", "date"])
-        date = dates["date"].take(pc.index_in(passing["id"], dates["id"]))
-        rank = pa.array([ranks[s] for s in passing["source"].to_pylist()], pa.int32())
-        tables.append(
-            pa.table(
-                {
-                    "id": passing["id"],
-                    "source_rank": rank,
-                    "n_chars": passing["kept_n_chars"],
-                    "date": date,
-                    "part": pa.array(np.full(len(rank), index, dtype=np.int32)),
-                }
-            )
-        )
-    documents = pa.concat_tables(tables)
-    edges = (
-        ("exact" if m["band"] == "exact" else "near", store.table("match", m["key"], "edges.parquet"))
-        for m in part.work["match"]
-    )
-    clusters = cluster_documents(edges, documents.drop_columns("part"), recipe.dedup)
+    source_ranks = {name: rank for rank, name in enumerate(recipe.sources)}
+    measured = [rule.measure for rule in recipe.dedup.survivor if isinstance(rule, BestBy)]
+
+    def ranks(index: int, rows: npt.NDArray[np.int64]) -> pa.Table:
+        row = part.work["rows"][index]
+        table = store.table("measure", row["measure"], "measures.parquet", ["source", "kept_n_chars", *measured])
+        dates = store.table("extract", row["extract"], "documents.parquet", ["date"])
+        source_rank = pa.array([source_ranks[name] for name in table["source"].to_pylist()], pa.int32())
+        named = table.append_column("source_rank", source_rank).append_column("n_chars", table["kept_n_chars"])
+        return named.append_column("date", dates["date"]).take(pa.array(rows))
+
+    def edges() -> Iterator[pa.Table]:
+        return (store.table("match", key, "edges.parquet") for key in part.work["match"])
+
+    clusters = cluster_documents(edges, _signed_parts(recipe, part, store), ranks, recipe.dedup)
     if recipe.removals.files:
         clusters = without_copies(clusters, _removed_ids(store, part.work["rows"]))
-    part_of = documents["part"].take(pc.index_in(clusters["id"], documents["id"]))
-    is_first = pc.and_(pc.equal(clusters["id"], clusters["survivor"]), pc.equal(clusters["reason"], ""))
-    firsts = clusters.filter(is_first)
+    firsts = clusters.filter(pc.and_(pc.equal(clusters["id"], clusters["survivor"]), pc.equal(clusters["reason"], "")))
     for size, n in _value_counts(firsts["size"]):
         out.counts.add("cluster_sizes", str(size), n=n)
+    for key in part.work["match"]:
+        out.counts = out.counts + store.marker("match", key).counts
     for index in range(len(part.work["rows"])):
-        out.write_table(f"clusters-{index:05d}.parquet", clusters.filter(pc.equal(part_of, index)))
+        mine = clusters.filter(pc.equal(clusters["part"], index))
+        out.write_table(f"clusters-{index:05d}.parquet", mine.drop_columns("part"))
 
 
-def _passing(recipe: Recipe, store: PartStore, row: Mapping[str, str], columns: list[str]) -> pa.Table:
-    """Columns of the measures of a Part's documents that passed every Limit, and of those to remove with copies."""
-    table = store.table("measure", row["measure"], "measures.parquet", columns)
+def _signed_parts(recipe: Recipe, part: Part, store: PartStore) -> list[SignedPart]:
+    """The documents of all Measure Parts, and of earlier versions, as Match and Cluster read them."""
+    keys = [row["measure"] for row in part.work["rows"]]
+    parts = []
+    for place, key in enumerate([*keys, *part.work["earlier"]]):
+        is_earlier = place >= len(keys)
+        parts.append(
+            SignedPart(
+                n_rows=store.marker("measure", key).file("signatures.arrow").rows,
+                signed=partial(store.batch, "measure", key, "signatures.arrow"),
+                keys=partial(store.row_groups, "measure", key, "keys.parquet"),
+                is_candidate=None if is_earlier else partial(_is_candidate, recipe, store, part.work["rows"][place]),
+                scopes=_scopes(recipe, store, key, None if is_earlier else part.work["rows"][place]),
+                is_earlier=is_earlier,
+            )
+        )
+    return parts
+
+
+def _is_candidate(recipe: Recipe, store: PartStore, row: Mapping[str, str]) -> npt.NDArray[np.bool_]:
+    """Which documents of a Part passed every Limit, or are to be removed with their copies."""
     decisions = store.table("judge", row["judge"], "decisions.parquet", ["id", "drop_reason"])
-    _check_same_ids(table, decisions)
+    with store.batch("measure", row["measure"], "signatures.arrow") as signed:
+        _check_same_ids(pa.Table.from_batches([signed]), decisions)
     taken = ["", REMOVED] if recipe.removals.with_copies else [""]
-    return table.filter(pc.is_in(decisions["drop_reason"], pa.array(taken)))
+    passed: npt.NDArray[np.bool_] = pc.is_in(decisions["drop_reason"], pa.array(taken)).to_numpy()
+    return passed
+
+
+def _scopes(
+    recipe: Recipe, store: PartStore, key: str, row: Mapping[str, str] | None
+) -> Callable[[], pa.ChunkedArray] | None:
+    """The scopes of a Part's documents; of a file of an earlier version if `row` is None."""
+    scope = recipe.dedup.scope
+    if scope == "all":
+        return None
+
+    def of_earlier() -> pa.ChunkedArray:
+        with store.batch("measure", key, "signatures.arrow") as signed:
+            return pa.chunked_array([pa.concat_arrays([signed[scope]])])
+
+    def of_crawl() -> pa.ChunkedArray:
+        assert row is not None
+        documents = store.table("extract", row["extract"], "documents.parquet", ["path", "source"])
+        crawl = pc.struct_field(pc.extract_regex(documents["path"], CRAWL), "crawl")
+        return pc.coalesce(crawl, documents["source"])
+
+    def of_own() -> pa.ChunkedArray:
+        return store.table("measure", key, "measures.parquet", [scope])[scope]
+
+    if row is None:
+        return of_earlier
+    return of_crawl if scope == "snapshot" else of_own
 
 
 def _removed_ids(store: PartStore, rows: list[Mapping[str, str]]) -> pa.ChunkedArray:
@@ -492,7 +573,9 @@ def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> Non
     reason = pc.if_else(pc.equal(decisions["drop_reason"], ""), duplicate, decisions["drop_reason"])
     home = pc.coalesce(clusters["cluster"].take(at), documents["id"])
     survivor = pc.coalesce(clusters["survivor"].take(at), documents["id"])
+    size = pc.coalesce(clusters["size"].take(at), pa.scalar(1, pa.int32()))
     documents = documents.append_column("language", measures["language"]).append_column("cluster", home)
+    documents = documents.append_column("cluster_size", size)
     scrubber = Scrubber(recipe.pii)
     if part.work.get("dropped_text"):
         out.write_table("dropped.parquet", _dropped(documents, reason, scrubber))
@@ -506,7 +589,16 @@ def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> Non
         out.counts.add("dropped", name, value, n=n)
     out.write_table("documents.parquet", clean)
     out.write_table("words.parquet", count_words(one_array(clean["text"], pa.large_string())))
-    out.write_table("decisions.parquet", _decisions(documents, reason, survivor, fates, scrubber))
+    found = documents.append_column("survivor", survivor).append_column("similarity", clusters["similarity"].take(at))
+    out.write_table("decisions.parquet", _decisions(found, reason, fates, scrubber))
+    if recipe.keep.signatures:
+        with store.batch("measure", part.work["measure"], "signatures.arrow") as signed:
+            kept = (
+                pa.Table.from_batches([signed]).drop_columns(["shingles"] * needs_shingles(recipe.dedup)).filter(mask)
+            )
+            for column in SIGNATURE_COLUMNS:
+                kept = kept.append_column(column, clean[column])
+            out.write_batch("signatures.arrow", kept)
 
 
 def _clean(documents: pa.Table, measures: pa.Table | None, scrubber: Scrubber) -> tuple[pa.Table, dict[str, int]]:
@@ -543,16 +635,12 @@ def _dropped(documents: pa.Table, reason: pa.ChunkedArray, scrubber: Scrubber) -
     return _clean(rest, None, scrubber)[0].append_column("reason", reason.filter(mask))
 
 
-def _decisions(
-    documents: pa.Table, reason: pa.ChunkedArray, survivor: pa.ChunkedArray, fates: pa.Table, scrubber: Scrubber
-) -> pa.Table:
+def _decisions(documents: pa.Table, reason: pa.ChunkedArray, fates: pa.Table, scrubber: Scrubber) -> pa.Table:
     """One row for every record of the Part: "" as reason for a kept document, else its drop reason or its fate."""
-    kept = documents.select(["id", "source", "path", "offset", "url"])
-    kept = kept.append_column("reason", reason).append_column("survivor", survivor)
-    rest = fates.select(["id", "source", "path", "offset", "url", "fate"]).rename_columns(
-        ["id", "source", "path", "offset", "url", "reason"]
-    )
-    rest = rest.append_column("survivor", rest["id"])
+    kept = documents.append_column("reason", reason).select(DECISION.names)
+    rest = fates.append_column("reason", fates["fate"])
+    rest = rest.append_column("survivor", rest["id"]).append_column("cluster", rest["id"])
+    rest = rest.append_column("similarity", pa.nulls(len(rest), pa.float32())).select(DECISION.names)
     table = pa.concat_tables([kept.cast(DECISION), rest.cast(DECISION)]).sort_by("id")
     urls = scrubber.scrub_urls(one_array(table["url"], pa.large_string()))[0]
     return table.set_column(table.schema.get_field_index("url"), DECISION.field("url"), urls.cast(pa.string()))
@@ -615,7 +703,7 @@ def pack(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Encode the clean documents of some Select Parts and write `train-*.arrow` and `validation-*.arrow`."""
     model = store.folder.read(f"tokenizer/{part.work['tokenizer']}/tokenizer.model")
     words = vocab.load(model)
-    columns = ["id", "cluster", "language", "text"]
+    columns = ["id", "cluster", "cluster_size", "language", "text"]
     tables = [store.table("select", key, "documents.parquet", columns) for key in part.work["select"]]
     documents = pa.concat_tables(tables).sort_by("id")
     held_out = _is_held_out(documents["cluster"], recipe.seed, recipe.packing.validation_share)
@@ -629,10 +717,16 @@ def _pack_split(
     recipe: Recipe, cell: str, split: str, documents: pa.Table, words: vocab.Vocab, out: PartWriter
 ) -> dict[str, Any]:
     """Write the shards of one split and return its totals (CellTotals as a dictionary)."""
+    if split == "train":
+        documents = _repeated(documents, recipe.dedup.repeat_by_cluster_size)
     texts = one_array(documents["text"], pa.large_string())
     tokens, offsets = encode_documents(texts, words)
     _count_tokens(out, cell, split, documents["language"], tokens, offsets, words)
     ids = fixed_bytes(one_array(documents["id"], ID_TYPE))
+    is_first = np.append(True, (ids[1:] != ids[:-1]).any(axis=1))[: len(ids)]
+    _count_lengths(out, cell, np.diff(offsets)[is_first])
+    if n_repeats := int((~is_first).sum()):
+        out.counts.add("repeats", cell, n=n_repeats)
     seq_len, dtype = recipe.packing.seq_len, shards.token_dtype(words.vocab_size)
     packed = packing.order_rows(packing.pack(np.diff(offsets), seq_len), ids, recipe.seed)
     n_rows = len(packed.row_offsets) - 1
@@ -649,9 +743,19 @@ def _pack_split(
         "split": split,
         "rows": n_rows,
         "tokens": len(tokens),
-        "documents": documents.num_rows,
+        "documents": int(is_first.sum()),
         "utf8_bytes": pc.sum(pc.binary_length(texts)).as_py() or 0,
     }
+
+
+def _repeated(documents: pa.Table, repeats: Sequence[Repeat]) -> pa.Table:
+    """Documents as often as their clusters' sizes ask for; copies follow each other."""
+    if not repeats:
+        return documents
+    sizes = [repeat.min_size for repeat in repeats]
+    entries = np.searchsorted(sizes, documents["cluster_size"].to_numpy(), side="right")
+    times = np.array([1, *(repeat.times for repeat in repeats)])[entries]
+    return documents.take(pa.array(np.repeat(np.arange(len(documents)), times)))
 
 
 def _count_tokens(
@@ -663,14 +767,17 @@ def _count_tokens(
     offsets: vocab.Offsets,
     words: vocab.Vocab,
 ) -> None:
-    """Tokens by language, of them bytes and unknown ones, and documents by length: entry k of `document_tokens` counts
-    those of 2^k to 2^(k+1) - 1 tokens."""
+    """Tokens by language, and of them bytes and unknown ones."""
     lengths = np.diff(offsets)
     is_byte = np.array([bool(BYTE_PIECE.fullmatch(words.piece(i))) for i in range(words.vocab_size)])
     n_bytes = np.add.reduceat(is_byte[tokens].view(np.uint8), offsets[:-1], dtype=np.int64)  # no document is empty
     _count_sums(out, f"{split}_tokens", name, languages, pa.array(lengths))
     _count_sums(out, "byte_tokens", name, languages, pa.array(n_bytes))
     out.counts.add("unknown_tokens", name, n=int((tokens == words.unk_id).sum()))
+
+
+def _count_lengths(out: PartWriter, name: str, lengths: npt.NDArray[np.int64]) -> None:
+    """Documents by length: entry k of `document_tokens` counts those of 2^k to 2^(k+1) - 1 tokens."""
     exponents = np.frexp(lengths.astype(np.float64))[1] - 1
     counted = [int(n) for n in np.bincount(exponents, minlength=LENGTH_BINS)]
     out.counts = out.counts + {"document_tokens": {name: counted}}
@@ -698,7 +805,7 @@ def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> N
     counts, histograms, inputs = assembly.joined_counts(part, store)
     cells = assembly.cell_totals(part, store)
     assembly.check_sums(counts, cells)
-    files, origins = assembly.data_files(part, store, recipe.keep.fates)
+    files, origins = assembly.data_files(part, store, recipe.keep.fates, recipe.keep.signatures)
     tokenizer_facts = store.marker("tokenizer", part.work["tokenizer"]).facts["tokenizer"]
     described = manifest.Manifest(
         name=recipe.name,

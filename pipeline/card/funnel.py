@@ -9,8 +9,10 @@ from pipeline.card.front_matter import largest_first
 from pipeline.manifest import Manifest, total
 from pipeline.measures import LOOK_PREFIX
 
-DUPLICATES = ("exact_duplicate", "near_duplicate")
+DUPLICATES = ("exact_duplicate", "url_duplicate", "near_duplicate", "earlier_duplicate")
 ON_REQUEST = ("removed_on_request", "copy_of_removed")
+IF_FOUND = (*ON_REQUEST, "url_duplicate", "earlier_duplicate")
+"""Reasons that are listed only where there is such a document: few recipes ask for them."""
 AFTER_LIMITS = ("no_text_left", *ON_REQUEST, *DUPLICATES)
 """Reasons that come after the Limits, in the order of their Stages."""
 
@@ -220,7 +222,7 @@ def _reasons(known: list[LimitRow], found: Iterable[str]) -> list[tuple[str, str
     name), then those of the later Stages."""
     names, given = {row.name for row in known}, set(found)
     extra = sorted(given - names - set(AFTER_LIMITS))
-    later = [(name, "") for name in AFTER_LIMITS if name not in names and (name in given or name not in ON_REQUEST)]
+    later = [(name, "") for name in AFTER_LIMITS if name not in names and (name in given or name not in IF_FOUND)]
     return [(row.name, row.keeps) for row in known] + [(name, "") for name in extra] + later
 
 
@@ -247,66 +249,3 @@ def _rewritten(manifest: Manifest, source: str) -> str:
         f"The kept documents have {number(before)} bytes as extracted, and {number(after)} after "
         f"{rules} and the replacement of personal data."
     )
-
-
-def duplicates(manifest: Manifest) -> str:
-    """The section `Duplicates`: what was removed of which source, and how large the clusters are."""
-    options = manifest.recipe.get("dedup") or {}
-    looked_for = "equal text" * bool(options.get("exact"))
-    if options.get("near"):
-        looked_for += " and " * bool(looked_for) + (
-            f"similar text (MinHash of word {escape(options.get('ngram_words'))}-grams, {escape(options.get('bands'))} "
-            f"bands of {escape(options.get('rows'))} rows)"
-        )
-    scope = "within each source" if options.get("scope") == "source" else "across all sources"
-    note = f"Looked for {scope}: {looked_for or 'nothing'}. One document of a cluster stays. "
-    note += "Shares are of the documents inside all Limits, and of the bytes of their text as extracted."
-    parts = [f"## Duplicates\n\n{note}", _removed(manifest), _clusters(manifest)]
-    return "\n\n".join(parts)
-
-
-def _removed(manifest: Manifest) -> str:
-    rows = []
-    sums = [0] * 5
-    for source in manifest.sources:
-        dropped, n_bytes = (of_source(manifest, key, source) for key in ("dropped", "dropped_bytes"))
-        exact, near = (dropped.get(reason, 0) for reason in DUPLICATES)
-        copied = sum(n_bytes.get(reason, 0) for reason in DUPLICATES)
-        whole = count(manifest, "extracted_bytes", source) - sum(n_bytes.values()) + copied
-        numbers = [count(manifest, "passed", source), exact, near, whole, copied]
-        sums = [a + b for a, b in zip(sums, numbers, strict=True)]
-        rows.append((code(source), *_removed_row(numbers)))
-    rows.append(("**all**", *_removed_row(sums)))
-    head = ("source", "inside all Limits:", "equal:", "similar:", "share:", "bytes removed:", "share of bytes:")
-    return table(head, rows)
-
-
-def _removed_row(numbers: list[int]) -> tuple[str, ...]:
-    passed, exact, near, whole, copied = numbers
-    removed = share(exact + near, passed)
-    return number(passed), number(exact), number(near), removed, number(copied), share(copied, whole)
-
-
-def doubling(counts: Mapping[str, int]) -> list[tuple[str, int, int]]:
-    """Sizes in bins that double: (bin, how many, their sum), so that any number of sizes gives a short table."""
-    bins: dict[int, list[int]] = {}
-    for name, n in counts.items():
-        entry = bins.setdefault((int(name) - 1).bit_length(), [0, 0])
-        entry[0] += n
-        entry[1] += n * int(name)
-    rows = []
-    for bits, (n, documents) in sorted(bins.items()):
-        low, high = (1 << bits >> 1) + 1 if bits else 1, 1 << bits
-        rows.append((number(low) if low == high else f"{number(low)} to {number(high)}", n, documents))
-    return rows
-
-
-def _clusters(manifest: Manifest) -> str:
-    rows = doubling(manifest.counts.get("cluster_sizes", {}))
-    if not rows:
-        return "No clusters of duplicates were found."
-    largest = max(map(int, manifest.counts["cluster_sizes"]))
-    n, documents = sum(row[1] for row in rows), sum(row[2] for row in rows)
-    note = f"{number(n)} clusters hold {number(documents)} documents; the largest holds {number(largest)}."
-    shown = [(label, number(n), number(documents)) for label, n, documents in rows]
-    return f"{note}\n\n{table(('documents in a cluster', 'clusters:', 'documents:'), shown)}"

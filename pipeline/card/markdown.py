@@ -5,14 +5,15 @@ the manifest's bytes and the version.
 """
 
 from pipeline.card import contents, mix
+from pipeline.card.duplicates import duplicates
 from pipeline.card.escape import code, escape, number, prose, size, table, warning
 from pipeline.card.front_matter import front_matter
-from pipeline.card.funnel import count, duplicates, funnels
+from pipeline.card.funnel import count, funnels
 from pipeline.card.making import loading, making
 from pipeline.card.plots import has_plot, image, plots
 from pipeline.manifest import Manifest
 
-KINDS = ("documents", "shard", "tokenizer", "decisions", "dropped")
+KINDS = ("documents", "shard", "tokenizer", "decisions", "dropped", "signatures")
 READ_FROM = ("snapshot", "path", "collect")
 """Fields of the kinds of source that say where records come from; each kind has one of them."""
 
@@ -38,7 +39,7 @@ def render(manifest: Manifest, version: str) -> str:
         mix.languages(manifest),
         _with_plot(mix.lengths(manifest), manifest, "lengths"),
         _with_plot(funnels(manifest), manifest, "funnel"),
-        _with_plot(duplicates(manifest), manifest, "clusters"),
+        _with_plot(_with_plot(duplicates(manifest), manifest, "clusters"), manifest, "matching"),
         contents.personal_data(manifest),
         contents.tokenizer(manifest),
         contents.domains(manifest),

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from pipeline.card.duplicates import CURVE, doubling, match_probability
 from pipeline.card.escape import number, share
-from pipeline.card.funnel import DUPLICATES, count, doubling, of_source
+from pipeline.card.funnel import DUPLICATES, count, of_source
 from pipeline.card.mix import length_bin, planned
 from pipeline.card.svg import Bar, Group, bar_chart
 from pipeline.manifest import Manifest, total
@@ -70,6 +71,16 @@ def clusters_plot(manifest: Manifest) -> bytes:
     return _histogram("Clusters of duplicates by size in documents", "How many clusters have so many documents.", rows)
 
 
+def matching_plot(manifest: Manifest) -> bytes:
+    """How likely two documents are to be compared, by their similarity."""
+    options = manifest.recipe["dedup"]
+    bars = [Bar(f"{s:.2f}", p, f"{100 * p:.1f} %") for s in CURVE for p in [match_probability(options, s)]]
+    title = "Chance that two documents are compared, by Jaccard similarity"
+    words, bands, rows = (options[name] for name in ("ngram_words", "bands", "rows"))
+    description = f"1 - (1 - s^{rows})^{bands} for the similarity s of two documents' word {words}-grams."
+    return bar_chart(title, description, [Group("", bars)])
+
+
 def _histogram(title: str, description: str, rows: Sequence[tuple[str, int]]) -> bytes:
     whole, largest = sum(n for _, n in rows), max((n for _, n in rows), default=1)
     bars = [Bar(label, n / largest, f"{number(n)} ({share(n, whole)})") for label, n in rows]
@@ -90,6 +101,7 @@ PLOTS: dict[str, tuple[str, Callable[[Manifest], bytes]]] = {
     "funnel": ("Records, extracted, inside all Limits and kept by source", funnel_plot),
     "lengths": ("Kept documents by length in tokens", lengths_plot),
     "clusters": ("Clusters of duplicates by size", clusters_plot),
+    "matching": ("Chance that two documents are compared, by the similarity of their texts", matching_plot),
 }
 """Name -> (what it shows, in a few words, and the function that draws it)."""
 
@@ -111,5 +123,6 @@ def has_plot(manifest: Manifest, name: str) -> bool:
         "funnel": bool(manifest.sources),
         "lengths": total(manifest.counts.get("document_tokens", {})) > 0,
         "clusters": bool(manifest.counts.get("cluster_sizes")),
+        "matching": bool((manifest.recipe.get("dedup") or {}).get("near")),
     }
     return shown[name]

@@ -1,23 +1,31 @@
 """Cluster: edges -> clusters of documents, one survivor each.
 
 Union-find (Tarjan 1975, "Efficiency of a good but not linear set union algorithm"; path halving: Tarjan, van Leeuwen
-1984) over the positions of documents in the order of their ids. The root of a set is always its smallest member, so the
-result does not depend on the order of edges.
+1984) over the documents that edges name, in the order of their ids. The root of a set is always its smallest member, so
+the result depends neither on the order of edges nor on the cutting of documents into Parts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dedup.ids import hex_id, id_pairs, ids_of, one_array
-from pipeline.dedup.options import DedupOptions
+from pipeline.dedup.ids import id_pairs, ids_of, one_array
+from pipeline.dedup.keys import signature_values, value_bytes
+from pipeline.dedup.members import Members, gather_members
+from pipeline.dedup.options import EXACT, URL, BestBy, DedupOptions
+from pipeline.dedup.parts import Rows, SignedPart, gather
+from pipeline.dedup.signatures import DTYPES
+from pipeline.dedup.verify import jaccard_of_signatures
 from pipeline.document import ID_TYPE
 from pipeline.kernels import leaf
 
-EXACT_DUPLICATE = "exact_duplicate"
-NEAR_DUPLICATE = "near_duplicate"
+EXACT_DUPLICATE, URL_DUPLICATE, NEAR_DUPLICATE = "exact_duplicate", "url_duplicate", "near_duplicate"
+EARLIER_DUPLICATE = "earlier_duplicate"
 
 CLUSTERED = pa.schema(
     [
@@ -26,123 +34,119 @@ CLUSTERED = pa.schema(
         pa.field("survivor", ID_TYPE, nullable=False),
         pa.field("size", pa.int32(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
+        pa.field("similarity", pa.float32()),
+        pa.field("part", pa.int32(), nullable=False),
     ]
 )
 """One row for each document in a cluster of two or more. `cluster`: the cluster's smallest id. `survivor`: the document
-that stays. `size`: documents in the cluster. `reason`: "" for the survivor, `exact_duplicate` for documents whose text
-equals the survivor's, else `near_duplicate`."""
+that stays. `size`: documents in the cluster. `reason`: "" for the survivor; for others `exact_duplicate` if their text
+is the survivor's, `url_duplicate` if their page is, else `near_duplicate`; `earlier_duplicate` for all if the survivor
+is of an earlier version. `similarity`: of the text with the survivor's, 1 if they are equal, else the Jaccard
+similarity of shingles as estimated from the signatures; null for the survivor, and where there are none. `part`: the
+place of its Part."""
+
+BLOCK_ROWS = 131_072
+"""Documents that are compared with their survivors at a time."""
+
+Ranks = Callable[[int, Rows], pa.Table]
+"""Place of a Part, rows of it -> what the survivor rules read of them; see `cluster`."""
 
 
-def cluster(edges: Iterable[tuple[str, pa.Table]], documents: pa.Table, options: DedupOptions) -> pa.Table:
-    """The clusters that `edges` make of `documents`, and their survivors.
+def cluster(
+    edges: Callable[[], Iterable[pa.Table]], parts: Sequence[SignedPart], ranks: Ranks, options: DedupOptions
+) -> pa.Table:
+    """The clusters that `edges` make of documents, and their survivors.
 
     Args:
-        edges: (kind, table) pairs, kind being "exact" (equal texts) or "near" (a shared band); tables with the columns
-            `a` and `b` (ids), as `pipeline.dedup.match.match` returns. Read once, one at a time.
-        documents: every document an edge may name: `id`, and what the rules of `options.survivor` read: `source_rank`
-            (integer, the source's place in the recipe) for "source", `n_chars` (integer) for "longest", `date` (string,
-            ISO 8601 in UTC, compared as text; "" and null, unknown, come last) for "earliest".
-        options: gives `survivor`, the rules that choose, in order; ties go to the smallest id.
+        edges: the tables of schema `pipeline.dedup.match.EDGES`, one at a time; they are read twice.
+        parts: all documents.
+        ranks: for rows of a Part that is of no earlier version, what the rules of `options.survivor` read:
+            `source_rank` (integer, the source's place in the recipe) for "source", `n_chars` (integer) for "longest",
+            `date` (string, ISO 8601 in UTC, compared as text; "" unknown) for "earliest" and "latest", and the measure
+            of a `BestBy` by its name (NaN comes last).
+        options: gives `survivor`, the rules that choose, in order. A document of an earlier version comes before all
+            others; ties go to the smallest id.
 
     Returns:
-        A table of schema `CLUSTERED`, sorted by id; the same for any order or cutting of edges and documents.
+        A table of schema `CLUSTERED`, by part and id; no document of an earlier version has a row.
 
-    Memory: 40 bytes for each document beside the input.
+    Memory: about 150 bytes for each document that an edge names, and one Part's ids.
 
     Raises:
-        ValueError: an edge has an unknown kind or names an id that is not in `documents`; an id appears twice in
-            `documents`; a column that is needed is missing or holds nulls.
+        ValueError: an edge names an id that no Part has; a column that is needed is missing or holds nulls.
     """
-    documents = _sorted_by_id(documents)
-    pairs = id_pairs(documents, "id")
-    together = np.arange(len(pairs), dtype=np.int64)
-    equal = together.copy()
-    for kind, table in edges:
-        if kind not in ("exact", "near"):
-            raise ValueError(f"edges of kind {kind!r}; expected 'exact' or 'near'")
-        a, b = _positions(table, "a", pairs, kind), _positions(table, "b", pairs, kind)
-        _join(together, a, b)
-        if kind == "exact":
-            _join(equal, a, b)
-    _flatten(together)
-    _flatten(equal)
-    return _clustered(pairs, together, equal, documents, options)
+    members = gather_members(edges(), parts)
+    roots = np.arange(len(members.ids), dtype=np.int64)
+    for table in edges():
+        _join(roots, members.places(id_pairs(table, "a")), members.places(id_pairs(table, "b")))
+    _flatten(roots)
+    sizes = np.bincount(roots, minlength=len(roots))
+    survivors = _survivors(roots, _all_ranks(members, ranks, options))
+    order = _by_part(members)
+    order = order[(sizes[roots[order]] > 1) | members.is_earlier[order]]
+    reasons, similarities = _compared(members, parts, order, survivors[order], options)
+    return pa.Table.from_arrays(
+        [
+            ids_of(members.ids[order]),
+            ids_of(members.ids[roots[order]]),
+            ids_of(members.ids[survivors[order]]),
+            pa.array(sizes[roots[order]].astype(np.int32)),
+            reasons,
+            similarities,
+            pa.array(members.part[order]),
+        ],
+        schema=CLUSTERED,
+    )
 
 
-def _sorted_by_id(documents: pa.Table) -> pa.Table:
-    """`documents` in the order of ids; tables already in order are not copied."""
-    pairs = id_pairs(documents, "id")
-    high, low = pairs[:, 0], pairs[:, 1]
-    if not _increasing(high, low):
-        order = np.lexsort((low, high))
-        documents, high, low = documents.take(pa.array(order)), high[order], low[order]
-    repeated = np.flatnonzero((high[1:] == high[:-1]) & (low[1:] == low[:-1]))
-    if len(repeated):
-        first = hex_id(np.array([high[repeated[0]], low[repeated[0]]]))
-        raise ValueError(
-            f"{len(repeated)} ids appear more than once in documents, the first is {first}; ids are unique"
-        )
-    return documents
+def _survivors(roots: npt.NDArray[np.int64], ranks: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    """The member that stays, for each member."""
+    order = np.lexsort((np.arange(len(roots)), *reversed(ranks), roots))
+    first = order[np.flatnonzero(np.diff(roots[order], prepend=-1))]
+    survivor_of = np.zeros(len(roots), np.int64)
+    survivor_of[roots[first]] = first
+    survivors: npt.NDArray[np.int64] = survivor_of[roots]
+    return survivors
 
 
-def _positions(table: pa.Table, name: str, pairs: np.ndarray, kind: str) -> np.ndarray:
-    """The rows of the ids in column `name` within the sorted `pairs`."""
-    wanted = id_pairs(table, name)
-    found = np.empty(len(wanted), np.int64)
-    _search(pairs, wanted, found)
-    missing = np.flatnonzero(found < 0)
-    if len(missing):
-        raise ValueError(
-            f"{len(missing)} of {len(wanted)} ids in column {name!r} of the {kind} edges are not among the "
-            f"{len(pairs)} documents, the first is {hex_id(wanted[missing[0]])}; edges and documents must come from "
-            "the same Judge"
-        )
+def _all_ranks(members: Members, ranks: Ranks, options: DedupOptions) -> list[npt.NDArray[Any]]:
+    """One array of numbers by member for each rule, smaller stays; before them one for earlier versions."""
+    found = [(~members.is_earlier).astype(np.int64)]
+    at = _by_part(members)
+    if not len(at) or not options.survivor:
+        return found
+    by_part = np.split(at, np.flatnonzero(np.diff(members.part[at])) + 1)
+    table = pa.concat_tables([ranks(int(members.part[here[0]]), members.row[here]) for here in by_part])
+    for rule in options.survivor:
+        values = _rank(table, rule)
+        spread = np.zeros(len(members.ids), values.dtype)
+        spread[at] = values
+        found.append(spread)
     return found
 
 
-def _clustered(
-    pairs: np.ndarray, together: np.ndarray, equal: np.ndarray, documents: pa.Table, options: DedupOptions
-) -> pa.Table:
-    """The output rows: `together` and `equal` hold each document's root, all documents being sorted by id."""
-    sizes = np.bincount(together, minlength=len(pairs))
-    members = np.flatnonzero(sizes[together] > 1)
-    roots = together[members]
-    ranks = _ranks(documents.take(pa.array(members)), options)
-    order = np.lexsort((members, *reversed(ranks), roots))
-    first = order[np.flatnonzero(np.diff(roots[order], prepend=-1))]
-    survivor_of = np.zeros(len(pairs), np.int64)
-    survivor_of[roots[first]] = members[first]
-    survivors = survivor_of[roots]
-    reasons = np.where(equal[members] == equal[survivors], EXACT_DUPLICATE, NEAR_DUPLICATE).astype(object)
-    reasons[members == survivors] = ""
-    columns = [
-        ids_of(pairs[members]),
-        ids_of(pairs[roots]),
-        ids_of(pairs[survivors]),
-        pa.array(sizes[roots].astype(np.int32)),
-        pa.array(reasons, pa.string()),
-    ]
-    return pa.Table.from_arrays(columns, schema=CLUSTERED)
+def _by_part(members: Members) -> npt.NDArray[np.int64]:
+    """The members that some Part has, by Part and row, and so by Part and id."""
+    order: npt.NDArray[np.int64] = np.lexsort((members.row, members.part))
+    return order[members.part[order] >= 0]
 
 
-def _ranks(documents: pa.Table, options: DedupOptions) -> list[np.ndarray]:
-    """One int64 array for each survivor rule; in each, smaller stays."""
-    ranks = []
-    for rule in options.survivor:
-        if rule == "earliest":
-            dates = pc.fill_null(one_array(documents, "date"), "")
-            dense = pc.rank(dates, "ascending", tiebreaker="dense").to_numpy().astype(np.int64)
-            unknown = pc.equal(dates, "").to_numpy(zero_copy_only=False)
-            ranks.append(np.where(unknown, np.iinfo(np.int64).max, dense))
-        elif rule == "source":
-            ranks.append(_integers(documents, "source_rank"))
-        else:
-            ranks.append(-_integers(documents, "n_chars"))
-    return ranks
+def _rank(table: pa.Table, rule: str | BestBy) -> npt.NDArray[Any]:
+    if isinstance(rule, BestBy):
+        numbers = one_array(table, rule.measure).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return np.asarray(-numbers if rule.prefer == "highest" else numbers)
+    if rule == "source":
+        return _integers(table, "source_rank")
+    if rule == "longest":
+        return -_integers(table, "n_chars")
+    dates = pc.fill_null(one_array(table, "date"), "")
+    ordered = "ascending" if rule == "earliest" else "descending"
+    dense = pc.rank(dates, ordered, tiebreaker="dense").to_numpy().astype(np.int64)
+    return np.where(pc.equal(dates, "").to_numpy(zero_copy_only=False), np.iinfo(np.int64).max, dense)
 
 
-def _integers(documents: pa.Table, name: str) -> np.ndarray:
-    values = one_array(documents, name)
+def _integers(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
+    values = one_array(table, name)
     if not pa.types.is_integer(values.type) or values.null_count:
         raise ValueError(
             f"column {name!r} holds {values.type} with {values.null_count} nulls; expected integers, no null"
@@ -150,28 +154,46 @@ def _integers(documents: pa.Table, name: str) -> np.ndarray:
     return np.asarray(values.to_numpy(), np.int64)
 
 
-@leaf
-def _increasing(high: np.ndarray, low: np.ndarray) -> bool:
-    for i in range(1, len(high)):
-        if high[i] < high[i - 1] or (high[i] == high[i - 1] and low[i] < low[i - 1]):
-            return False
-    return True
+def _compared(
+    members: Members,
+    parts: Sequence[SignedPart],
+    rows: npt.NDArray[np.int64],
+    survivors: npt.NDArray[np.int64],
+    options: DedupOptions,
+) -> tuple[pa.Array, pa.Array]:
+    """Reasons and similarities of the members `rows`, whose survivors are the members `survivors`."""
+    reasons, similarities = [pa.array([], pa.string())], [pa.array([], pa.float32())]
+    for start in range(0, len(rows), BLOCK_ROWS):
+        mine, theirs = rows[start : start + BLOCK_ROWS], survivors[start : start + BLOCK_ROWS]
+        is_earlier = members.is_earlier[theirs]
+        part = np.where(is_earlier, members.earlier_part[theirs], members.part[theirs])
+        row = np.where(is_earlier, members.earlier_row[theirs], members.row[theirs])
+        a = gather(parts, members.part[mine], members.row[mine], partial(_features, options=options))
+        b = gather(parts, part, row, partial(_features, options=options))
+        equal, same_page = (
+            (a[name] == b[name]).all(axis=1) & a[f"has_{name}"] & b[f"has_{name}"] for name in (EXACT, URL)
+        )
+        said = np.where(equal, EXACT_DUPLICATE, np.where(same_page, URL_DUPLICATE, NEAR_DUPLICATE))
+        said = np.where(is_earlier, EARLIER_DUPLICATE, np.where(mine == theirs, "", said))
+        reasons.append(pa.array(said.tolist(), pa.string()))
+        alike = np.where(equal, np.float32(1), jaccard_of_signatures(a["signature"], b["signature"]))
+        known = (equal | (a["has_signature"] & b["has_signature"])) & (is_earlier | (mine != theirs))
+        similarities.append(pa.array(alike, pa.float32(), mask=~known))
+    return pa.concat_arrays(reasons), pa.concat_arrays(similarities)
 
 
-@leaf
-def _search(pairs: np.ndarray, wanted: np.ndarray, found: np.ndarray) -> None:
-    """Binary search: `found[i]` is the row of `wanted[i]` in the sorted `pairs`, or -1."""
-    for i in range(len(wanted)):
-        high, low = wanted[i, 0], wanted[i, 1]
-        start, stop = 0, len(pairs)
-        while start < stop:
-            middle = (start + stop) // 2
-            if pairs[middle, 0] < high or (pairs[middle, 0] == high and pairs[middle, 1] < low):
-                start = middle + 1
-            else:
-                stop = middle
-        known = start < len(pairs) and pairs[start, 0] == high and pairs[start, 1] == low
-        found[i] = start if known else -1
+def _features(signed: pa.RecordBatch, rows: Rows, options: DedupOptions) -> npt.NDArray[np.void]:
+    """What two documents are compared by, and whether they have it: a structured array."""
+    n_values = options.bands * options.rows if options.near else 1
+    kinds = {EXACT: (np.uint8, 16), URL: (np.uint8, 16), "signature": (DTYPES[options.scheme], n_values)}
+    fields = [(name, *kind) for name, kind in kinds.items()] + [(f"has_{name}", np.bool_) for name in kinds]
+    out = np.zeros(len(rows), np.dtype(fields))
+    for name in kinds:
+        if name in signed.schema.names:
+            whole = signature_values(signed, options) if name == "signature" else value_bytes(signed, name, options)
+            out[name] = whole[rows]
+            out[f"has_{name}"] = one_array(signed, name).is_valid().to_numpy(zero_copy_only=False)[rows]
+    return out
 
 
 @leaf

@@ -6,7 +6,7 @@ import pyarrow as pa
 from pipeline.document import ID_TYPE, fixed_bytes
 
 
-def one_array(table: pa.Table, name: str) -> pa.Array:
+def one_array(table: pa.Table | pa.RecordBatch, name: str) -> pa.Array:
     """The column `name` as one array.
 
     Raises:
@@ -15,11 +15,15 @@ def one_array(table: pa.Table, name: str) -> pa.Array:
     if name not in table.column_names:
         raise ValueError(f"no column {name!r}; the table has {', '.join(table.column_names) or 'no columns'}")
     column = table.column(name)
+    if isinstance(column, pa.Array):
+        return column
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def id_pairs(table: pa.Table, name: str) -> np.ndarray:
+def id_pairs(table: pa.Table | pa.RecordBatch, name: str, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
     """The ids in column `name` as uint64, shape (n, 2), big half first: pairs compare as the 16 bytes do.
+
+    `rows`: which of them.
 
     Raises:
         ValueError: the column is missing, is no FixedSizeBinary(16), or holds nulls.
@@ -31,7 +35,7 @@ def id_pairs(table: pa.Table, name: str) -> np.ndarray:
         raw = fixed_bytes(values)
     except ValueError as error:
         raise ValueError(f"column {name!r}: {error}; every document has an id") from None
-    return raw.view(">u8").astype(np.uint64)
+    return raw[rows].view(">u8").astype(np.uint64)
 
 
 def ids_of(pairs: np.ndarray) -> pa.FixedSizeBinaryArray:

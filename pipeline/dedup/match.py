@@ -1,152 +1,182 @@
-"""Match: equal keys -> groups of ids, as the edges of a star around each group's smallest id.
+"""Match: equal keys -> groups of documents, as the edges of a star around each group's smallest id.
 
-Rows are sorted by a 64-bit hash of key and scope; within equal hashes the true keys are compared. A group of m rows
-gives m - 1 edges, so a heavy group costs time and space in proportion to its size.
+The Parts' runs of keys are sorted, so a range of keys is a slice of each run: what is read is joined range by range. A
+group of m documents gives at most m - 1 edges, so a heavy group costs time and space in proportion to its size.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dedup.ids import id_pairs, ids_of, one_array
-from pipeline.document import ID_TYPE, fixed_bytes
+from pipeline.dedup.ids import id_pairs, ids_of
+from pipeline.dedup.keys import band_code, value_bytes
+from pipeline.dedup.options import BAND_PREFIX, DedupOptions
+from pipeline.dedup.parts import Rows, SignedPart, gather, read_keys
+from pipeline.dedup.verify import Verified, verified_edges
+from pipeline.document import ID_TYPE
 from pipeline.kernels import leaf
 
 EDGES = pa.schema([pa.field("a", ID_TYPE, nullable=False), pa.field("b", ID_TYPE, nullable=False)])
-"""One row for each member of a group except the smallest: `a` is the smallest id of the group, `b` the member."""
+"""Two documents of one group. `a` is a smaller id than `b`; both are equal where an earlier version holds the very
+record."""
+
+RANGE_ROWS = 16_000_000
+"""Keys that are joined at a time, about: 40 bytes each while they are sorted."""
+KEY_SPACE = 1 << 64
 
 
-def match(keys: Iterable[pa.Table]) -> pa.Table:
-    """The edges between rows with equal keys and scopes.
+class Matched(NamedTuple):
+    """`edges`: a table of schema EDGES, sorted, each edge once. `verified`: what verification had to do."""
+
+    edges: pa.Table
+    verified: Verified
+
+
+def match(parts: Sequence[SignedPart], band: str, span: tuple[int, int], options: DedupOptions) -> Matched:
+    """The edges between documents that are equal in `band`, their keys lying in `span`.
 
     Args:
-        keys: tables with the columns `id` (FixedSizeBinary(16)), `key` (FixedSizeBinary of one width throughout; null
-            matches nothing) and, optionally, `scope` (string; only equal scopes match, null being a scope of its own).
-            They are read once, one at a time.
+        parts: all documents; any cutting and order gives the same edges.
+        band: one of `pipeline.dedup.keys.band_names`.
+        span: first key, and the one after the last: a range of [0, `KEY_SPACE`).
+        options: gives `verify`, which near duplicates have to pass.
 
-    Returns:
-        A table of schema `EDGES`, sorted by (a, b), each edge once; the same for any order or cutting of the rows.
-
-    Memory: about 55 bytes and the key for each row whose key is not null, and about 60 bytes for each edge at the end.
-    Time: that of sorting 64-bit integers. Should distinct keys share a 64-bit hash, their rows cost one more pass for
-    each such key.
+    Memory: 40 bytes for each of about `RANGE_ROWS` keys, or for each document of the heaviest key if those are more;
+    70 bytes for each document in a group, and 50 for each edge.
 
     Raises:
-        ValueError: a column is missing or of another type, or the width of keys changes between tables.
+        ValueError: a Part's tables are not what they should be.
     """
-    pairs, raw, scopes = _gather(keys)
-    hashes = np.empty(len(raw), np.uint64)
-    _hash_rows(raw, scopes, hashes)
-    order = np.argsort(hashes)
-    leaders = np.arange(len(raw), dtype=np.int64)
-    _find_leaders(order, hashes, raw, scopes, pairs, leaders)
-    members = np.flatnonzero(leaders != np.arange(len(raw)))
-    return _sorted_edges(pairs[leaders[members]], pairs[members])
+    first, end = span
+    n_rows = sum(part.n_rows for part in parts)
+    n_ranges = max(1, -(-n_rows * (end - first) // (KEY_SPACE * RANGE_ROWS)))
+    bounds = [first + (end - first) * i // n_ranges for i in range(n_ranges + 1)]
+    edges: list[npt.NDArray[np.uint64]] = [np.empty((0, 4), np.uint64)]
+    verified = Verified(0, 0)
+    for low, high in pairwise(bounds):
+        part_of, rows, groups = _groups(parts, band, low, high - 1, options)
+        if options.verify is not None and band.startswith(BAND_PREFIX):
+            pairs, found = verified_edges(parts, part_of, rows, groups, options)
+            verified = Verified(verified.compared + found.compared, verified.rejected + found.rejected)
+        else:
+            pairs = _stars(groups)
+        ids = (
+            gather(parts, part_of, rows, lambda signed, at: id_pairs(signed, "id", at))
+            if len(rows)
+            else edges[0][:, :2]
+        )
+        edges.append(np.hstack([ids[pairs[:, 0]], ids[pairs[:, 1]]]))
+    return Matched(_sorted_edges(np.concatenate(edges)), verified)
 
 
-def _gather(keys: Iterable[pa.Table]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ids as pairs (n, 2), keys as bytes (n, width) and scopes as numbers (n,) of all rows whose key is not null."""
-    codes: dict[str | None, int] = {}
-    parts: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]] = ([], [], [])
-    for table in keys:
-        present = table.filter(pc.is_valid(table.column("key"))) if _has_null_keys(table) else table
-        raw = fixed_bytes(one_array(present, "key"))
-        if parts[1] and raw.shape[1] != parts[1][0].shape[1]:
-            found, expected = raw.shape[1], parts[1][0].shape[1]
-            raise ValueError(
-                f"keys of {found} bytes follow keys of {expected} bytes; the keys of a Match have one width"
-            )
-        parts[0].append(id_pairs(present, "id"))
-        parts[1].append(raw.copy())
-        parts[2].append(_scope_codes(present, codes))
-    pairs = _joined(parts[0], np.zeros((0, 2), np.uint64))
-    return pairs, _joined(parts[1], np.zeros((0, 0), np.uint8)), _joined(parts[2], np.zeros(0, np.int32))
+def _groups(
+    parts: Sequence[SignedPart], band: str, first: int, last: int, options: DedupOptions
+) -> tuple[npt.NDArray[np.int32], Rows, npt.NDArray[np.int64]]:
+    """Documents in groups of two or more: their Parts and rows, and the numbers of their groups, ascending; by id
+    within a group."""
+    part_of, rows, keys = _candidates(parts, band, first, last)
+    order = np.argsort(keys)
+    order = order[_repeats(keys[order])]
+    part_of, rows, keys = part_of[order], rows[order], keys[order]
+    values = gather(parts, part_of, rows, lambda signed, at: value_bytes(signed, band, options)[at])
+    ids = gather(parts, part_of, rows, lambda signed, at: id_pairs(signed, "id", at))
+    if not len(rows):
+        return part_of, rows, np.empty(0, np.int64)
+    order = np.lexsort((ids[:, 1], ids[:, 0], keys))
+    groups = np.empty(len(order), np.int64)
+    _number_groups(keys[order], np.ascontiguousarray(values[order]), groups)
+    by_group = np.argsort(groups, kind="stable")
+    by_group = by_group[_repeats(groups[by_group])]
+    return part_of[order[by_group]], rows[order[by_group]], groups[by_group]
 
 
-def _has_null_keys(table: pa.Table) -> bool:
-    return bool(one_array(table, "key").null_count)
+def _candidates(
+    parts: Sequence[SignedPart], band: str, first: int, last: int
+) -> tuple[npt.NDArray[np.int32], Rows, npt.NDArray[np.uint64]]:
+    """Parts, rows and keys of the documents that take part; equal keys of unequal scopes are made unequal."""
+    part_of, rows, keys = [np.empty(0, np.int32)], [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    for place, part in enumerate(parts):
+        found, at = read_keys(part, band_code(band), first, last)
+        if part.is_candidate is not None:
+            mask = part.is_candidate()[at]
+            found, at = found[mask], at[mask]
+        if part.scopes is not None and len(at):
+            found = found ^ _scope_hashes(part.scopes())[at]
+        part_of.append(np.full(len(at), place, np.int32))
+        rows.append(at)
+        keys.append(found)
+    return np.concatenate(part_of), np.concatenate(rows), np.concatenate(keys)
 
 
-def _scope_codes(table: pa.Table, codes: dict[str | None, int]) -> np.ndarray:
-    """A number for the scope of each row; `codes` remembers those of earlier tables and is extended."""
-    if "scope" not in table.column_names:
-        return np.zeros(len(table), np.int32)
-    encoded = pc.dictionary_encode(one_array(table, "scope"), null_encoding="encode")
-    numbers = [codes.setdefault(scope, len(codes) + 1) for scope in encoded.dictionary.to_pylist()]
-    scopes: np.ndarray = np.array(numbers, np.int32)[encoded.indices.to_numpy(zero_copy_only=False)]
-    return scopes
+def _scope_hashes(scopes: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.uint64]:
+    """A hash of each document's scope. With 64 bits each, two of a thousand scopes are as good as never equal."""
+    encoded = pc.dictionary_encode(scopes, null_encoding="encode")
+    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    names = [(name or "").encode() for name in encoded.dictionary.to_pylist()]
+    digests = [int.from_bytes(blake2b(name, digest_size=8).digest(), "little") for name in names]
+    hashes: npt.NDArray[np.uint64] = np.array(digests, np.uint64)[encoded.indices.to_numpy(zero_copy_only=False)]
+    return hashes
 
 
-def _joined(parts: list[np.ndarray], empty: np.ndarray) -> np.ndarray:
-    """The parts one after the other; each is released once copied, so that little more than one copy is ever held."""
-    if not parts:
-        return empty
-    end = sum(len(part) for part in parts)
-    out = np.empty((end, *parts[0].shape[1:]), parts[0].dtype)
-    while parts:
-        part = parts.pop()
-        out[end - len(part) : end] = part
-        end -= len(part)
-    return out
+def _repeats(ordered: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    """Which entries of a sorted array have an equal neighbour."""
+    mask = np.zeros(len(ordered), np.bool_)
+    same = ordered[1:] == ordered[:-1]
+    mask[1:] |= same
+    mask[:-1] |= same
+    return mask
 
 
-def _sorted_edges(a: np.ndarray, b: np.ndarray) -> pa.Table:
-    """The edges (a, b), pairs of shape (n, 2), sorted, without those that repeat."""
-    order = np.lexsort((b[:, 1], b[:, 0], a[:, 1], a[:, 0]))
-    edges = np.hstack([a[order], b[order]])
-    if len(edges):
-        new = np.ones(len(edges), bool)
-        new[1:] = (edges[1:] != edges[:-1]).any(axis=1)
-        edges = edges[new & (edges[:, :2] != edges[:, 2:]).any(axis=1)]
+def _stars(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Pairs of places, shape (n, 2): the first of each group with each of the others."""
+    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    sizes = np.diff(np.append(starts, len(groups)))
+    others = np.ones(len(groups), np.bool_)
+    others[starts] = False
+    return np.column_stack([np.repeat(starts, sizes - 1), np.flatnonzero(others)])
+
+
+def _sorted_edges(edges: npt.NDArray[np.uint64]) -> pa.Table:
+    """Edges, shape (n, 4), sorted, each once."""
+    edges = edges[np.lexsort((edges[:, 3], edges[:, 2], edges[:, 1], edges[:, 0]))]
+    new = np.ones(len(edges), np.bool_)
+    new[1:] = (edges[1:] != edges[:-1]).any(axis=1)
+    edges = edges[new]
     return pa.Table.from_arrays([ids_of(edges[:, :2]), ids_of(edges[:, 2:])], schema=EDGES)
 
 
 @leaf
-def _hash_rows(raw: np.ndarray, scopes: np.ndarray, out: np.ndarray) -> None:
-    """FNV-1a, 64 bits (Fowler, Noll, Vo; RFC 9923), over the scope's number and the key's bytes."""
-    for row in range(len(raw)):
-        h = np.uint64(0xCBF29CE484222325) ^ np.uint64(scopes[row])
-        for byte in raw[row]:
-            h = np.uint64((h ^ np.uint64(byte)) * np.uint64(0x00000100000001B3))
-        out[row] = h
+def _number_groups(keys: np.ndarray, values: np.ndarray, groups: np.ndarray) -> None:
+    """Number the groups of rows that are equal in key and value. Keys are sorted.
+
+    Rows of one key have one value, but for chance collisions of 64 bits: another pass over the run for each.
+    """
+    start, number = 0, 0
+    while start < len(keys):
+        stop = start + 1
+        while stop < len(keys) and keys[stop] == keys[start]:
+            stop += 1
+        for row in range(start, stop):
+            groups[row] = -1
+        for leader in range(start, stop):
+            if groups[leader] >= 0:
+                continue
+            for row in range(leader, stop):
+                if groups[row] < 0 and _is_same(values, leader, row):
+                    groups[row] = number
+            number += 1
+        start = stop
 
 
 @leaf
-def _same(i: int, j: int, raw: np.ndarray, scopes: np.ndarray) -> bool:
-    if scopes[i] != scopes[j]:
-        return False
-    k, width = 0, raw.shape[1]
-    while k < width and raw[i, k] == raw[j, k]:
+def _is_same(values: np.ndarray, i: int, j: int) -> bool:
+    k, width = 0, values.shape[1]
+    while k < width and values[i, k] == values[j, k]:
         k += 1
     return bool(k == width)
-
-
-@leaf
-def _find_leaders(
-    order: np.ndarray, hashes: np.ndarray, raw: np.ndarray, scopes: np.ndarray, pairs: np.ndarray, leaders: np.ndarray
-) -> None:
-    """Set `leaders[row]` to the row with the smallest id among those of equal key and scope.
-
-    `order` sorts `hashes`; it is permuted further: within equal hashes, the rows of each key are brought together.
-    """
-    start, n = 0, len(order)
-    while start < n:
-        stop = start + 1
-        while stop < n and hashes[order[stop]] == hashes[order[start]]:
-            stop += 1
-        while start < stop:
-            first, end, leader = order[start], start + 1, order[start]
-            for place in range(start + 1, stop):
-                row = order[place]
-                if not _same(first, row, raw, scopes):
-                    continue
-                order[place], order[end] = order[end], row
-                end += 1
-                smaller = pairs[row, 0] < pairs[leader, 0]
-                if smaller or (pairs[row, 0] == pairs[leader, 0] and pairs[row, 1] < pairs[leader, 1]):
-                    leader = row
-            for place in range(start, end):
-                leaders[order[place]] = leader
-            start = end

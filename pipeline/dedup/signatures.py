@@ -1,11 +1,8 @@
-"""Exact hashes and MinHash signatures, and the keys that Match compares.
-
-MinHash: Broder 1997, "On the resemblance and containment of documents". Bands of rows: Leskovec, Rajaraman, Ullman,
-"Mining of Massive Datasets", section 3.4: two documents whose shingle sets have Jaccard similarity s share a band with
-probability 1 - (1 - s**rows)**bands.
-"""
+"""Exact hashes and MinHash signatures (Broder 1997, "On the resemblance and containment of documents")."""
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +10,11 @@ import pyarrow as pa
 from pipeline.dedup.options import DedupOptions
 from pipeline.kernels import kernel, leaf
 from pipeline.text.buffers import views
+from pipeline.text.url_parts import host_of, page_of
 
 EXACT_HASH_BYTES = 16
-EMPTY = np.uint32(0xFFFFFFFF)
-"""Every value of the signature of a document without shingles, as in datasketch."""
+DTYPES: Mapping[str, np.dtype] = MappingProxyType({"affine32": np.dtype(np.uint32), "affine64": np.dtype(np.uint64)})
+"""Permutation scheme -> dtype of shingle hashes and of the values of signatures."""
 
 _BLOCK = 4096
 """Shingles mixed at a time: 16 KiB, half of a level-1 data cache of 32 KiB; a multiple of `_LANES`."""
@@ -42,89 +40,108 @@ def exact_hash(texts: pa.LargeStringArray) -> pa.FixedSizeBinaryArray:
     return pa.array(digests, pa.binary(EXACT_HASH_BYTES))
 
 
-def permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The affine permutations h -> a * h + b mod 2**32, with odd a: those of datasketch 2's scheme "affine32".
+def page_hash(urls: pa.ChunkedArray, canonical_urls: pa.ChunkedArray | None) -> pa.FixedSizeBinaryArray:
+    """A 128-bit hash of the page that each URL names (see `pipeline.text.url_parts.page_of`), null for none.
+
+    `canonical_urls`: what pages state of themselves. It counts where its host and the URL's are the same, or one is a
+    parent of the other, so that no page can take the place of another site's.
+    """
+    digests: list[bytes | None] = []
+    stated = [""] * len(urls) if canonical_urls is None else canonical_urls.to_pylist()
+    for url, canonical in zip(urls.to_pylist(), stated, strict=True):
+        page = page_of(url) if url else ""
+        if url and canonical and _is_same_site(host_of(url), host_of(canonical)):
+            page = page_of(canonical)
+        digests.append(hashlib.blake2b(page.encode(), digest_size=EXACT_HASH_BYTES).digest() if page else None)
+    return pa.array(digests, pa.binary(EXACT_HASH_BYTES))
+
+
+def _is_same_site(a: str, b: str) -> bool:
+    a, b = a.removeprefix("www."), b.removeprefix("www.")
+    return bool(a and b) and (a == b or a.endswith("." + b) or b.endswith("." + a))
+
+
+def distinct_shingles(hashes: np.ndarray, offsets: np.ndarray) -> pa.LargeListArray:
+    """The different shingles of each document, ascending. Arguments as of `signatures`."""
+    document = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    order = np.lexsort((hashes, document))
+    hashes, document = hashes[order], document[order]
+    new = np.ones(len(hashes), bool)
+    new[1:] = (hashes[1:] != hashes[:-1]) | (document[1:] != document[:-1])
+    ends = np.zeros(len(offsets), np.int64)
+    np.cumsum(np.bincount(document[new], minlength=len(offsets) - 1), out=ends[1:])
+    return pa.LargeListArray.from_arrays(pa.array(ends), pa.array(hashes[new]))
+
+
+def permutations(count: int, seed: int, scheme: str = "affine32") -> tuple[np.ndarray, np.ndarray]:
+    """The affine permutations h -> a * h + b modulo 2**32 or 2**64, with odd a: those of datasketch 2's `scheme`.
 
     They are drawn as in `datasketch.minhash.MinHash._init_permutations` (datasketch 2.0.0), from numpy's legacy
     generator, whose streams numpy keeps unchanged (NEP 19).
 
     Returns:
-        a, b: uint32, length `count`.
+        a, b: uint32 or uint64, length `count`.
     """
+    dtype = DTYPES[scheme]
     generator = np.random.RandomState(seed)
-    a = generator.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    b = generator.randint(0, 1 << 32, count, dtype=np.uint32)
+    bits = 8 * dtype.itemsize
+    a = generator.randint(0, 1 << (bits - 1), count, dtype=dtype.type) * dtype.type(2) + dtype.type(1)
+    b = generator.randint(0, 1 << bits, count, dtype=dtype.type)
     return a, b
 
 
 def signatures(hashes: np.ndarray, offsets: np.ndarray, options: DedupOptions) -> np.ndarray:
     """The MinHash signature of each document's shingles.
 
-    Equal, value for value, to `datasketch.MinHash(num_perm=bands * rows, seed=seed, scheme="affine32",
-    hashfunc=lambda h: h)` updated with the same shingle hashes. Repeated shingles change nothing.
+    Equal, value for value, to `datasketch.MinHash(num_perm=bands * rows, seed=seed, scheme=scheme, hashfunc=lambda h:
+    h)` updated with the same shingle hashes. Repeated shingles change nothing.
 
     Args:
-        hashes: uint32, shingle hashes of all documents.
+        hashes: uint32 (scheme affine32) or uint64 (affine64), shingle hashes of all documents.
         offsets: int64, length n + 1; document i has the shingles `hashes[offsets[i]:offsets[i + 1]]`.
-        options: gives `bands`, `rows` and `seed`.
+        options: gives `bands`, `rows`, `seed` and `scheme`.
 
     Returns:
-        uint32, shape (n, bands * rows). Rows of documents without shingles hold `EMPTY` throughout.
+        The dtype of `hashes`, shape (n, bands * rows). Rows of documents without shingles hold the largest number
+        throughout, as in datasketch.
 
     Raises:
         TypeError: an array has another dtype.
         ValueError: `offsets` do not cut `hashes` into documents.
     """
-    if hashes.dtype != np.uint32 or offsets.dtype != np.int64:
-        raise TypeError(f"expected uint32 hashes and int64 offsets, found {hashes.dtype} and {offsets.dtype}")
+    dtype = DTYPES[options.scheme]
+    if hashes.dtype != dtype or offsets.dtype != np.int64:
+        raise TypeError(f"expected {dtype} hashes and int64 offsets, found {hashes.dtype} and {offsets.dtype}")
     if len(offsets) == 0 or offsets[0] < 0 or offsets[-1] > len(hashes) or np.any(np.diff(offsets) < 0):
         raise ValueError(f"the {len(offsets)} offsets must grow from 0 to at most {len(hashes)}, the number of hashes")
-    a, b = permutations(options.bands * options.rows, options.seed)
-    out = np.full((len(offsets) - 1, len(a)), EMPTY, np.uint32)
+    a, b = permutations(options.bands * options.rows, options.seed, options.scheme)
+    out = np.full((len(offsets) - 1, len(a)), np.iinfo(dtype).max, dtype)
     _minimum_of_permutations(np.ascontiguousarray(hashes), np.ascontiguousarray(offsets), a, b, out)
     return out
 
 
-def band_name(band: int) -> str:
-    """The column name of a band: `band_00`, `band_01`, ..."""
-    return f"band_{band:02d}"
-
-
-def band_columns(signatures: np.ndarray, options: DedupOptions) -> dict[str, pa.Array]:
-    """The bands of signatures as keys for Match.
-
-    Args:
-        signatures: uint32, shape (n, bands * rows).
-        options: gives `bands` and `rows`.
-
-    Returns:
-        `band_name(i)` -> FixedSizeBinary(4 * rows): the little-endian bytes of the values `i * rows` up to
-        `(i + 1) * rows`; null for documents without shingles, which match nothing.
-
-    Raises:
-        ValueError: `signatures` has another shape than the options say.
-    """
-    n, width = len(signatures), options.bands * options.rows
-    if signatures.ndim != 2 or signatures.shape[1] != width:
-        raise ValueError(f"expected signatures of shape (n, {width}), found {signatures.shape}")
-    empty = (signatures == EMPTY).all(axis=1)
-    kind = pa.binary(4 * options.rows)
-    validity = pa.py_buffer(np.packbits(~empty, bitorder="little")) if empty.any() else None
-    columns = {}
-    for band in range(options.bands):
-        values = signatures[:, band * options.rows : (band + 1) * options.rows].astype("<u4", order="C")
-        columns[band_name(band)] = pa.Array.from_buffers(kind, n, [validity, pa.py_buffer(values)])
-    return columns
+def without_shingles(signatures: np.ndarray) -> np.ndarray:
+    """Which signatures, shape (n, values), are those of documents without shingles: bool [n]."""
+    empty: np.ndarray = (signatures == np.iinfo(signatures.dtype).max).all(axis=1)
+    return empty
 
 
 @leaf
-def _mix(h: np.uint32) -> np.uint32:
+def _mix_32(h: np.uint32) -> np.uint32:
     """MurmurHash3's 32-bit finalizer `fmix32` (Appleby, smhasher, src/MurmurHash3.cpp), datasketch's pre-mix."""
     h = np.uint32(h ^ (h >> np.uint32(16)))
     h = np.uint32(h * np.uint32(0x85EBCA6B))
     h = np.uint32(h ^ (h >> np.uint32(13)))
     h = np.uint32(h * np.uint32(0xC2B2AE35))
     return np.uint32(h ^ (h >> np.uint32(16)))
+
+
+@leaf
+def _mix_64(h: np.uint64) -> np.uint64:
+    """`fmix64` of the same."""
+    h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD))
+    h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53))
+    return np.uint64(h ^ (h >> np.uint64(33)))
 
 
 @kernel
@@ -136,16 +153,17 @@ def _minimum_of_permutations(
     The inner loop runs over shingles, not permutations: one load a step, and the minimum stays in a register. A block
     is filled up to a multiple of `_LANES` by repeating a shingle, which changes no minimum and leaves no scalar rest.
     """
-    mixed = np.empty(_BLOCK, np.uint32)
+    mixed = np.empty(_BLOCK, hashes.dtype)
     for document in range(len(offsets) - 1):
         for start in range(offsets[document], offsets[document + 1], _BLOCK):
             n = min(_BLOCK, offsets[document + 1] - start)
             for i in range(n):
-                mixed[i] = _mix(hashes[start + i])
+                h = hashes[start + i]
+                mixed[i] = _mix_64(np.uint64(h)) if hashes.itemsize == 8 else _mix_32(np.uint32(h))
             filled = (n + _LANES - 1) // _LANES * _LANES
             mixed[n:filled] = mixed[0]
             for k in range(len(a)):
                 factor, addend, smallest = a[k], b[k], out[document, k]
                 for i in range(filled):
-                    smallest = min(smallest, np.uint32(factor * mixed[i] + addend))
+                    smallest = min(smallest, mixed.dtype.type(factor * mixed[i] + addend))
                 out[document, k] = smallest

@@ -4,15 +4,20 @@ As a script: `python -m pipeline.run.warm_up [GROUP ...] [RULE ...]`, with the l
 groups of measures (`pipeline.measures.ON_REQUEST`) that it asks for. Few recipes need all of them, and they take long.
 """
 
+import io
 import sys
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.dedup.cluster import cluster
-from pipeline.dedup.match import match
-from pipeline.dedup.options import DedupOptions
-from pipeline.dedup.signatures import band_columns, signatures
+from pipeline.dedup.keys import keys_of, signature_column, signed_schema
+from pipeline.dedup.match import KEY_SPACE, match
+from pipeline.dedup.options import DedupOptions, VerifyOptions
+from pipeline.dedup.parts import SignedPart
+from pipeline.dedup.signatures import exact_hash, signatures
 from pipeline.document import ID_TYPE
 from pipeline.steps.options import UrlOptions
 from pipeline.steps.url import UrlRules
@@ -41,12 +46,25 @@ def warm_up(rules: Sequence[str], groups: Collection[str]) -> None:
     if "stop_words" in groups:
         count_stop_words(texts, pa.array(["de", "de"]))
     count_words(texts)
-    options = DedupOptions()
-    bands = band_columns(signatures(*shingle_hashes(texts, options.ngram_words), options), options)
-    ids = pa.array([bytes(16), bytes(15) + b"1"], ID_TYPE)
-    edges = match([pa.table({"id": ids, "key": next(iter(bands.values()))})])
-    ranks = {"source_rank": pa.array([0, 0], pa.int32()), "n_chars": pa.array([17, 17]), "date": pa.array(["", ""])}
-    cluster([("near", edges)], pa.table({"id": ids, **ranks}), options)
+    _find_duplicates(texts)
+
+
+def _find_duplicates(texts: pa.LargeStringArray) -> None:
+    """Two equal documents through all of deduplication."""
+    options = DedupOptions(exact=False, bands=1, rows=8, verify=VerifyOptions())
+    hashes, offsets = shingle_hashes(texts, options.ngram_words)
+    columns = [
+        pa.array([bytes(16), bytes(15) + b"1"], ID_TYPE),
+        exact_hash(texts),
+        signature_column(signatures(hashes, offsets, options), options),
+    ]
+    signed = pa.Table.from_arrays(columns, schema=signed_schema(options))
+    file = io.BytesIO()
+    pq.write_table(keys_of(signed, options), file)
+    part = SignedPart(2, lambda: nullcontext(signed.to_batches()[0]), lambda: pq.ParquetFile(file))
+    edges = match([part], "band_00", (0, KEY_SPACE), options).edges
+    ranks = pa.table({"source_rank": pa.array([0, 0], pa.int32()), "n_chars": pa.array([17, 17])})
+    cluster(lambda: [edges], [part], lambda place, rows: ranks, options)
 
 
 if __name__ == "__main__":

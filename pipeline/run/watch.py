@@ -31,7 +31,7 @@ OUT = {"extract": "extracted", "judge": "passed", "select": "documents"}
 def documents(stage: str, marker: Marker) -> tuple[int, int, dict[str, int]] | None:
     """Documents in, out, and dropped by reason, of one Part; None for stages that pass no documents."""
     if stage == "measure":
-        n = sum(file.rows for file in marker.files)
+        n = sum(file.rows for file in marker.files if file.name == "measures.parquet")
         return n, n, {}
     if stage == "pack":
         n = sum(cell["documents"] for cell in marker.facts["cells"])
@@ -49,7 +49,7 @@ def input_bytes(plan: Plan) -> dict[str, int]:
     """Bytes of archive that each Part comes from, by key, for the stages whose Parts come from some of them."""
     sizes = {p.key: sum(s["end"] - s["start"] for s in p.work["slices"]) for p in plan.stages["extract"]}
     for stage in ("measure", "judge", "select"):
-        sizes |= {p.key: sizes[p.work["extract"]] for p in plan.stages[stage]}
+        sizes |= {p.key: sizes.get(p.work.get("extract", ""), 0) for p in plan.stages[stage]}
     return sizes | {p.key: sum(sizes[key] for key in p.work["select"]) for p in plan.stages["pack"]}
 
 

@@ -10,6 +10,7 @@ Myanmar, Khmer) is a word of its own.
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.kernels import kernel, leaf
@@ -35,22 +36,25 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """2**64 divided by the golden ratio, odd: base of the polynomial over the words of a shingle (Knuth, TAOCP 3, 6.4)."""
 
 
-def shingle_hashes(texts: pa.LargeStringArray, ngram_words: int) -> tuple[np.ndarray, np.ndarray]:
-    """The 32-bit hashes of the word n-grams of each text, in order, repeated ones included.
+def shingle_hashes(
+    texts: pa.LargeStringArray, ngram_words: int, dtype: npt.DTypeLike = np.uint32
+) -> tuple[np.ndarray, np.ndarray]:
+    """The hashes of the word n-grams of each text, in order, repeated ones included.
 
     A text of w words has `w - ngram_words + 1` shingles; one of fewer words than `ngram_words` has a single shingle, of
     all its words; one without words has none.
 
     The hash of a word is 64-bit FNV-1a (Fowler, Noll, Vo; RFC 9923) over its simplified UTF-8, finished by `fmix64` of
     MurmurHash3 (Appleby, smhasher). The hash of words w1 ... wn is `fmix64(sum(hash(wi) * M**(n - i)) mod 2**64)`, a
-    rolling polynomial (Karp, Rabin 1987), M being `_MULTIPLIER`; its two halves are combined by exclusive or.
+    rolling polynomial (Karp, Rabin 1987), M being `_MULTIPLIER`; for 32 bits its halves are combined by exclusive or.
 
     Args:
         texts: a LargeStringArray without nulls.
         ngram_words: words in a shingle, at least 1.
+        dtype: uint32 or uint64.
 
     Returns:
-        hashes: uint32, of all texts one after the other.
+        hashes: of `dtype`, of all texts one after the other.
         offsets: int64, length n + 1; text i has `hashes[offsets[i]:offsets[i + 1]]`.
 
     Raises:
@@ -60,7 +64,7 @@ def shingle_hashes(texts: pa.LargeStringArray, ngram_words: int) -> tuple[np.nda
         raise ValueError(f"ngram_words is {ngram_words}; a shingle has at least one word")
     data, offsets = views(texts)
     # A word takes two bytes or more, the last one excepted: a letter and what ends it, or one letter of three bytes.
-    hashes = np.empty(int(offsets[-1] - offsets[0] + len(texts)) // 2, np.uint32)
+    hashes = np.empty(int(offsets[-1] - offsets[0] + len(texts)) // 2, dtype)
     ends = np.zeros(len(texts) + 1, np.int64)
     _shingle_hashes(data, offsets, _simplified(), ngram_words, hashes, ends)
     return hashes[: ends[-1]].copy(), ends
@@ -202,6 +206,6 @@ def _shingle_hashes(
                 rolling = np.uint64(rolling - words[i - width] * leaving)
             if i >= width - 1:
                 mixed = _fmix64(rolling)
-                hashes[written] = np.uint32(mixed ^ (mixed >> np.uint64(32)))
+                hashes[written] = mixed if hashes.itemsize == 8 else mixed ^ (mixed >> np.uint64(32))
                 written += 1
         ends[text + 1] = written

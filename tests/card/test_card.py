@@ -348,7 +348,28 @@ def test_duplicates_removed_and_cluster_sizes_in_doubling_bins() -> None:
 def test_how_duplicates_were_looked_for() -> None:
     dedup = {"exact": True, "near": True, "scope": "source", "ngram_words": 5, "bands": 14, "rows": 8}
     text = section(render(manifest(recipe={"dedup": dedup}), VERSION), "## Duplicates")
-    assert "within each source: equal text and similar text (MinHash of word 5-grams, 14 bands of 8 rows)." in text
+    assert "within each source: equal text, similar text (MinHash of word 5-grams, 14 bands of 8 rows)." in text
+
+
+def test_other_ways_to_look_for_duplicates_are_told() -> None:
+    dedup = {"exact": True, "url": "canonical", "near": True, "scope": "language", "scheme": "affine64"}
+    dedup |= {"ngram_words": 3, "bands": 9, "rows": 13, "verify": {"jaccard": 0.8, "by": "shingles"}}
+    dedup |= {
+        "against": ["data/<b>/0123"],
+        "repeat_by_cluster_size": [{"min_size": 2, "times": 3}, {"min_size": 1000, "times": 1}],
+    }
+    dropped = {"cc": {"url_duplicate": 40, "earlier_duplicate": 10}}
+    changed = {"dropped": dropped, "verified": {"compared": 400, "rejected": 100}, "repeats": {"cc": 20}}
+    made = manifest(recipe={"dedup": dedup}, counts=manifest().counts | changed)
+    text = section(render(made, VERSION), "## Duplicates")
+    ways = "equal text, the same canonical address, similar text (64-bit MinHash of word 3-grams, 9 bands of 13 rows)"
+    assert f"Looked for within each language: {ways}." in text
+    assert cells(text)[0][2:6] == ["equal", "same page", "similar", "in an earlier version"]
+    assert cells(text)[2][1:6] == ["1,500", "0", "40", "0", "10"]
+    assert "`data/<b>/0123`" in text
+    assert "counted over the shingles, is 0.8 or more: of 400 comparisons 100 (25.0 %) were below" in text
+    assert "3 times from 2 documents on, 1 times from 1,000 documents on. 20 more copies" in text
+    assert "](plots/matching.svg)" in text
 
 
 def test_personal_data() -> None:

@@ -184,6 +184,7 @@ def test_totals(made: Made, documents: pl.DataFrame, read: dict[str, tuple[int, 
             "shard": "shards/*/*",
             "tokenizer": "tokenizer/*",
             "decisions": "decisions/*",
+            "signatures": "signatures/*",
         }
         files = list(made.folder.glob(kind[name.removesuffix(" files")]))
         assert text == f"{len(files)} ({sum(f.stat().st_size for f in files) / 1000:.1f} kB)"

@@ -26,7 +26,8 @@ def manifest() -> Manifest:
         "cluster_sizes": {"2": 90, "3": 10},
     }
     mixture = [MixtureRow("books", 0.5, 0.75, 30, 10, 3000, 3.0), MixtureRow("cc", 0.5, 0.25, 10, 20, 1000, 0.5)]
-    return Manifest("t", ["cc", "books"], {}, {}, {}, [], [], counts, {}, {}, {}, [], mixture)
+    recipe = {"dedup": {"near": True, "ngram_words": 5, "bands": 14, "rows": 8}}
+    return Manifest("t", ["cc", "books"], recipe, {}, {}, [], [], counts, {}, {}, {}, [], mixture)
 
 
 def drawn(name: str, value: Manifest) -> tuple[list[str], list[float]]:
@@ -62,6 +63,14 @@ def test_lengths_add_up_over_sources_and_show_empty_ranges_between() -> None:
 
 def test_clusters() -> None:
     assert drawn("clusters", manifest()) == (["2", "90 (90.0 %)", "3 to 4", "10 (10.0 %)"], [1.0, 0.11])
+
+
+def test_the_chance_of_a_comparison_is_the_band_formula() -> None:
+    texts, widths = drawn("matching", manifest())
+    assert texts[:2] == ["0.50", "5.3 %"]  # 1 - (1 - .5**8)**14 = .0533
+    assert texts[texts.index("0.75") + 1] == "77.2 %"  # 1 - (1 - .1001)**14 = .7716
+    assert texts[-2:] == ["1.00", "100.0 %"]
+    assert widths == sorted(widths)
 
 
 def test_only_so_many_sources_are_drawn_and_the_rest_is_counted() -> None:

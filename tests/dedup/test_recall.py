@@ -8,37 +8,36 @@ import pyarrow as pa
 import pytest
 
 from pipeline.dedup.cluster import cluster
-from pipeline.dedup.match import match
+from pipeline.dedup.keys import signature_column, signed_schema
 from pipeline.dedup.options import DedupOptions
-from pipeline.dedup.signatures import band_columns, exact_hash, signatures
+from pipeline.dedup.signatures import exact_hash, signatures
 from pipeline.text.shingles import shingle_hashes
+from tests.dedup.signed import all_edges, pairs, part_of, signed_table
 
 
 def share_a_band(left: np.ndarray, right: np.ndarray, options: DedupOptions) -> np.ndarray:
     """For each pair of signatures, whether Match finds it: two ids of one pair under one key."""
     n = len(left)
-    ids = pa.array([i.to_bytes(16, "big") for i in range(2 * n)], pa.binary(16))
+    rows = [{"id": i, "signature": row} for i, row in enumerate(np.concatenate([left, right]))]
     found = np.zeros(n, bool)
-    for keys in band_columns(np.concatenate([left, right]), options).values():
-        for edge in match([pa.table({"id": ids, "key": keys})]).to_pylist():
-            a, b = int.from_bytes(edge["a"], "big"), int.from_bytes(edge["b"], "big")
-            found[a] |= b == a + n
+    for a, b in pairs(all_edges([part_of(signed_table(rows, options), options, 16_384)], options)):
+        found[a] |= b == a + n
     return found
 
 
 @pytest.mark.parametrize("likeness", [0.5, 0.7, 0.75, 0.8, 0.9])
 def test_recall_follows_the_band_formula(likeness: float) -> None:
-    options, pairs, union = DedupOptions(), 1000, 400
+    options, n, union = DedupOptions(exact=False), 1000, 400
     common = round(union * likeness)
     own = (union - common) // 2
     rng = np.random.default_rng(round(100 * likeness))
-    pool = rng.integers(0, 2**32, (pairs, common + 2 * own), dtype=np.uint32)
-    offsets = np.arange(pairs + 1, dtype=np.int64) * (common + own)
+    pool = rng.integers(0, 2**32, (n, common + 2 * own), dtype=np.uint32)
+    offsets = np.arange(n + 1, dtype=np.int64) * (common + own)
     left = signatures(pool[:, : common + own].ravel(), offsets, options)
     right = signatures(np.hstack([pool[:, :common], pool[:, common + own :]]).ravel(), offsets, options)
     jaccard = common / (common + 2 * own)
     expected = 1 - (1 - jaccard**options.rows) ** options.bands
-    four_deviations = 4 * (expected * (1 - expected) / pairs) ** 0.5
+    four_deviations = 4 * (expected * (1 - expected) / n) ** 0.5
     assert abs(share_a_band(left, right, options).mean() - expected) <= four_deviations
     assert abs((left == right).mean() - jaccard) < 0.01
 
@@ -74,12 +73,16 @@ def test_planted_clusters_are_found_and_nothing_else() -> None:
     origin_of = dict(zip(ids, truth, strict=True))
     text_of = dict(zip(ids, texts, strict=True))
 
-    column = pa.array(texts, pa.large_string())
-    identifiers = pa.array(ids, pa.binary(16))
-    bands = band_columns(signatures(*shingle_hashes(column, options.ngram_words), options), options)
-    edges = [("exact", match([pa.table({"id": identifiers, "key": exact_hash(column)})]))]
-    edges += [("near", match([pa.table({"id": identifiers, "key": keys})])) for keys in bands.values()]
-    result = cluster(edges, pa.table({"id": identifiers, "n_chars": [len(text) for text in texts]}), options)
+    order = sorted(range(len(texts)), key=lambda row: ids[row])
+    column = pa.array([texts[row] for row in order], pa.large_string())
+    values = signatures(*shingle_hashes(column, options.ngram_words), options)
+    columns = [pa.array(sorted(ids), pa.binary(16)), exact_hash(column), signature_column(values, options)]
+    part = part_of(pa.Table.from_arrays(columns, schema=signed_schema(options)), options)
+    n_chars = pa.array([len(texts[row]) for row in order])
+    edges = all_edges([part], options)
+    result = cluster(
+        lambda: edges, [part], lambda _, rows: pa.table({"n_chars": n_chars.take(pa.array(rows))}), options
+    )
 
     rows = result.to_pylist()
     assert len(rows) == 80

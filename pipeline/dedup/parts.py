@@ -1,0 +1,94 @@
+"""What Match and Cluster read of a Part: its documents' signatures by row, and its sorted run of keys."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SignedPart:
+    """Documents of one Part, or of one file of an earlier version.
+
+    Attributes:
+        n_rows: how many documents there are.
+        signed: opens their table of `pipeline.dedup.keys.signed_schema`, best memory-mapped.
+        keys: opens their run of keys, a Parquet file of `pipeline.dedup.keys.KEYS`.
+        is_candidate: which documents take part, bool [n_rows]; None for all of them.
+        scopes: column of strings; only documents of equal scopes match. None if scopes do not count.
+        is_earlier: whether they belong to an earlier version, and so always stay.
+    """
+
+    n_rows: int
+    signed: Callable[[], AbstractContextManager[pa.RecordBatch]]
+    keys: Callable[[], AbstractContextManager[Any]]
+    is_candidate: Callable[[], npt.NDArray[np.bool_]] | None = None
+    scopes: Callable[[], pa.ChunkedArray | pa.Array] | None = None
+    is_earlier: bool = False
+
+
+def read_keys(part: SignedPart, band: int, first: int, last: int) -> tuple[npt.NDArray[np.uint64], Rows]:
+    """Keys of one band from `first` to `last`, both included, in order, and the rows they belong to.
+
+    Only the row groups that may hold such keys are read, by their statistics.
+    """
+    with part.keys() as file:
+        groups = [
+            i for i in range(file.metadata.num_row_groups) if _may_hold(file.metadata.row_group(i), band, first, last)
+        ]
+        table = file.read_row_groups(groups, columns=["band", "key", "row"], use_threads=False)
+    mask = (table["band"].to_numpy() == band) & (table["key"].to_numpy() >= first) & (table["key"].to_numpy() <= last)
+    return table["key"].to_numpy()[mask], table["row"].to_numpy()[mask].astype(np.int64)
+
+
+def _may_hold(group: Any, band: int, first: int, last: int) -> bool:
+    bands, keys = group.column(0).statistics, group.column(1).statistics  # none where there is no row
+    if not group.num_rows or not bands.min <= band <= bands.max:
+        return False
+    return bool(bands.min != bands.max or (keys.min <= last and keys.max >= first))
+
+
+def gather(
+    parts: Sequence[SignedPart],
+    part_of: npt.NDArray[np.int32],
+    rows: Rows,
+    read: Callable[[pa.RecordBatch, Rows], npt.NDArray[Any]],
+) -> npt.NDArray[Any]:
+    """For each i what `read`, given a Part's signatures and some of its rows, has for `rows[i]` of `parts[part_of[i]]`.
+
+    Each Part is opened once, and closed before the next: of a memory-mapped one little more than the rows is read.
+    """
+    out: npt.NDArray[Any] | None = None
+    order = np.argsort(part_of, kind="stable")
+    for places in np.split(order, np.flatnonzero(np.diff(part_of[order])) + 1) if len(order) else []:
+        with parts[part_of[places[0]]].signed() as signed:
+            values = read(signed, rows[places])
+        if out is None:
+            out = np.empty((len(rows), *values.shape[1:]), values.dtype)
+        out[places] = values
+    return np.empty(0, np.uint8) if out is None else out
+
+
+def gather_lists(
+    parts: Sequence[SignedPart], part_of: npt.NDArray[np.int32], rows: Rows, name: str
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """As `gather`, of a column of lists of numbers: all values in one array, and where each list ends [n + 1]."""
+    found, order = [], np.argsort(part_of, kind="stable")
+    for places in np.split(order, np.flatnonzero(np.diff(part_of[order])) + 1) if len(order) else []:
+        with parts[part_of[places[0]]].signed() as signed:
+            found.append(signed.column(name).take(pa.array(rows[places])))
+    if not found:
+        return np.empty(0, np.uint32), np.zeros(1, np.int64)
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    lists = pa.concat_arrays(found).take(pa.array(back))
+    ends = np.zeros(len(order) + 1, np.int64)
+    np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(), out=ends[1:])
+    return lists.flatten().to_numpy(), ends
