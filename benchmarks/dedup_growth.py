@@ -5,6 +5,7 @@ live at the same time: each one's highest, though they need not come together, s
 """
 
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -30,10 +31,11 @@ Claims = dict[str, dict[str, object]]
 Run = dict[str, float]
 
 
-def watched(folder: Path) -> Run:
+def watched(folder: Path, options: DedupOptions) -> Run:
     """One search in `folder`: its answer, and the peaks of memory and of the files written there."""
     before_bytes, peak, most = _folder_bytes(folder), 0.0, 0
-    process = subprocess.Popen([sys.executable, PROGRAM, folder, str(WORKERS)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, PROGRAM, folder, str(WORKERS), options.model_dump_json()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     while process.poll() is None:
         peak = max(peak, sum(_peak_kib(pid) for pid in _tree(process.pid)) / 2**20)
         most = max(most, _folder_bytes(folder) - before_bytes)
@@ -46,7 +48,7 @@ def watched(folder: Path) -> Run:
 
 def growth(quick: bool) -> tuple[Claims, dict[str, object]]:
     """Measure and print; the claims, and what to keep."""
-    options, sizes = DedupOptions(), QUICK_SIZES if quick else SIZES
+    options, sizes = DedupOptions(exact=False), QUICK_SIZES if quick else SIZES
     runs: dict[int, list[Run]] = {n: [] for n in sizes}
     facts: dict[int, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(dir=cache_folder() / "bench") as name:
@@ -54,25 +56,26 @@ def growth(quick: bool) -> tuple[Claims, dict[str, object]]:
         folders = {n: Path(name, str(n)) for n in runs}
         for n, folder in folders.items():
             folder.mkdir()
-            planted[n].write(folder, options)
+            facts[n] = {"keys_s": planted[n].write(folder, options), "bytes": _folder_bytes(folder), "exact": 1.0}
+            facts[n] |= {"clusters": len(planted[n].sizes), "largest": int(planted[n].sizes.max())}
         for _ in range(1 if quick else ROUNDS):
             for n, folder in folders.items():
-                inputs = set(folder.iterdir())
-                runs[n].append(watched(folder))
+                runs[n].append(watched(folder, options))
                 exact = planted[n].exact_share(pq.read_table(folder / "clusters.parquet"))
-                for path in set(folder.iterdir()) - inputs:
-                    path.unlink()
-                facts[n] = {"exact": min(exact, facts.get(n, {}).get("exact", 1.0)), "bytes": _folder_bytes(folder)}
-                facts[n] |= {"clusters": len(planted[n].sizes), "largest": int(planted[n].sizes.max())}
+                facts[n]["exact"] = min(exact, facts[n]["exact"])
+                shutil.rmtree(folder / "work" / "match")
+                (folder / "clusters.parquet").unlink()
 
     def median(n: int, what: str) -> float:
         return statistics.median(run[what] for run in runs[n])
 
     show(f"Match and Cluster, {WORKERS} workers", (
-        "documents", "clusters", "largest", "wall s", "processor s", "peak GiB", "keys GB", "written GB", "exact",
+        "documents", "clusters", "largest", "wall s", "processor s", "keys s", "peak GiB", "read GB", "written GB",
+        "exact",
     ), [
         (f"{n:,}", facts[n]["clusters"], facts[n]["largest"], median(n, "wall_s"), median(n, "cpu_s"),
-         median(n, "peak_gib"), facts[n]["bytes"] / 1e9, median(n, "written_bytes") / 1e9, facts[n]["exact"])
+         facts[n]["keys_s"], median(n, "peak_gib"), facts[n]["bytes"] / 1e9, median(n, "written_bytes") / 1e9,
+         facts[n]["exact"])
         for n in runs
     ])  # fmt: skip
     claims: Claims = {

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+from dedup_scale import write_part
 
+from pipeline.dedup.ids import id_pairs, ids_of
 from pipeline.dedup.options import DedupOptions
-from pipeline.dedup.signatures import band_name
 
 Array = np.ndarray[Any, np.dtype[Any]]
 PART_DOCUMENTS = 100_000
@@ -57,20 +57,22 @@ class Planted:
         first = mixed(places.astype(np.uint64) ^ np.uint64(self.seed << 40))
         return first, mixed(~first)
 
-    def write(self, folder: Path, options: DedupOptions) -> None:
-        """The Parts, `keys-<number>.parquet`: `id` (FixedSizeBinary(16)), in order, and the bands of `options`."""
+    def write(self, folder: Path, options: DedupOptions) -> float:
+        """Write the signatures to the dataset `folder`; the processor seconds that the runs of keys took."""
+        seconds = 0.0
         for start in range(0, self.n, PART_DOCUMENTS):
             places = np.arange(start, min(self.n, start + PART_DOCUMENTS))
             high, low = self.id_halves(places)
             order = np.argsort(high)
-            ids = np.stack([high[order], low[order]], axis=1).astype(">u8")
-            columns = {"id": _fixed(ids)}
+            values = np.empty((len(places), options.bands, options.rows // 2), np.uint64)
             for band in range(options.bands):
                 key = self._key(places[order], band, options.bands)
-                words = [mixed(key + np.uint64(i)) for i in range(options.rows // 2)]
-                columns[band_name(band)] = _fixed(np.stack(words, axis=1))
-            name = f"keys-{start // PART_DOCUMENTS:05d}.parquet"
-            pq.write_table(pa.table(columns), folder / name, compression="none", use_dictionary=False)
+                for i in range(options.rows // 2):
+                    values[:, band, i] = mixed(key + np.uint64(i))
+            ids = ids_of(np.stack([high[order], low[order]], axis=1))
+            signatures = values.reshape(len(places), -1).view(np.uint32)
+            seconds += write_part(folder, start // PART_DOCUMENTS, ids, signatures, options)
+        return seconds
 
     def _key(self, places: Array, band: int, n_bands: int) -> Array:
         """What the values of a band are made of, uint64: equal for those who share it."""
@@ -89,24 +91,11 @@ class Planted:
         """The share of clusters, planted or found, that are both. `found`: the columns `id` and `cluster` (ids)."""
         first = self.id_halves(np.arange(self.n))[0]
         order = np.argsort(first)
-        places = order[np.searchsorted(first, _halves(found, "id"), sorter=order)]
-        planted, labels = self.cluster[places], np.unique(_halves(found, "cluster"), return_inverse=True)[1]
+        places = order[np.searchsorted(first, id_pairs(found, "id")[:, 0], sorter=order)]
+        planted, labels = self.cluster[places], np.unique(id_pairs(found, "cluster")[:, 0], return_inverse=True)[1]
         n_found = int(labels.max(initial=-1)) + 1
         sizes = np.bincount(labels, minlength=n_found)
         pairs, counts = np.unique(planted * n_found + labels, return_counts=True)
         pairs, counts = pairs[pairs >= 0], counts[pairs >= 0]
         same = (counts == sizes[pairs % max(1, n_found)]) & (counts == self.sizes[pairs // max(1, n_found)])
         return float(same.sum()) / max(len(self.sizes), n_found)
-
-
-def _fixed(rows: Array) -> pa.FixedSizeBinaryArray:
-    rows = np.ascontiguousarray(rows)
-    return pa.Array.from_buffers(pa.binary(rows.shape[1] * 8), len(rows), [None, pa.py_buffer(rows)])
-
-
-def _halves(table: pa.Table, name: str) -> Array:
-    """The first halves of ids, uint64."""
-    column = table[name].combine_chunks()
-    column = column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
-    raw = np.frombuffer(column.buffers()[1], ">u8")[2 * column.offset :][: 2 * len(column)]
-    return raw.reshape(-1, 2)[:, 0].astype(np.uint64)
