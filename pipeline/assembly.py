@@ -22,10 +22,12 @@ def joined_counts(part: Part, store: PartStore) -> tuple[manifest.Counts, dict[s
     counts = manifest.Counts(store.marker("cluster", part.work["cluster"]).counts)
     inputs: list[dict[str, Any]] = []
     removals: list[dict[str, Any]] = []
+    overlap = OverlapItems()
     for row in part.work["rows"]:
         markers = [store.marker(stage, row[stage]) for stage in ("extract", "measure", "judge", "select")]
         for marker in markers:
             counts = counts + marker.counts
+            overlap.add(marker.label.split(":")[0], marker.facts)
         inputs += markers[0].facts["inputs"]
         removals += [marker.facts["removals"] for marker in markers if "removals" in marker.facts]
     for key in part.work["pack"]:
@@ -33,10 +35,38 @@ def joined_counts(part: Part, store: PartStore) -> tuple[manifest.Counts, dict[s
     if removals:
         found = {place for one in removals for place in one["found"]}
         counts["removals"] = {"entries": removals[0]["entries"], "matched": len(found)}
+    overlap.count(counts)
     measured = counts.pop("histograms", {})
     edges = {name: list(measure.edges) for name in sorted(measured) if (measure := measure_of(name))}
     histograms = {name: {"edges": edges[name], "counts": measured[name]} for name in edges}
     return counts, histograms, inputs
+
+
+class OverlapItems:
+    """The benchmark items that Parts found: items of two Parts may be the same, so they are joined and then counted."""
+
+    def __init__(self) -> None:
+        self._benchmarks: dict[str, dict[str, int]] = {}
+        self._items: dict[str, dict[tuple[str, str], set[int]]] = {"overlap_items": {}, "kept_overlap_items": {}}
+
+    def add(self, source: str, facts: Mapping[str, Any]) -> None:
+        """Add the facts of a Part's marker."""
+        self._benchmarks |= facts.get("benchmarks", {})
+        for key, found in self._items.items():
+            for benchmark, items in facts.get(key, {}).items():
+                found.setdefault((source, benchmark), set()).update(items)
+
+    def count(self, counts: manifest.Counts) -> None:
+        """Add the numbers of different items by source and benchmark, and each benchmark's own numbers."""
+        for key, found in self._items.items():
+            for (source, benchmark), items in found.items():
+                counts.add(key, source, benchmark, n=len(items))
+        for name, described in self._benchmarks.items():
+            for key, n in described.items():
+                counts.add("benchmarks", name, key, n=n)
+            for key, found in self._items.items():
+                items = set().union(*(items for (_, benchmark), items in found.items() if benchmark == name))
+                counts.add("benchmarks", name, key, n=len(items))
 
 
 def shortened(counts: manifest.Counts) -> manifest.Counts:

@@ -25,7 +25,7 @@ from pipeline.manifest import Counts, canonical_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow.compute as pc
 
 MARKER = "part.json"
 ROW_GROUP_ROWS = 16_384
@@ -108,11 +108,13 @@ class Folder:
         """All bytes of a file. Raises FileNotFoundError."""
         return cast(bytes, self.fs.cat_file(self.path(name)))
 
-    def read_table(self, name: str, columns: Sequence[str] | None = None) -> "pa.Table":
-        """A Parquet file as a table. Raises OSError if a page is not what its checksum says."""
+    def read_table(
+        self, name: str, columns: Sequence[str] | None = None, rows: "pc.Expression | None" = None
+    ) -> "pa.Table":
+        """A Parquet file, or only its `rows`, as a table. Raises OSError if a page is not what its checksum says."""
         import pyarrow.parquet as pq
 
-        settings = {"columns": columns, "use_threads": False, "page_checksum_verification": True}
+        settings = {"columns": columns, "filters": rows, "use_threads": False, "page_checksum_verification": True}
         if self.is_local:
             return pq.read_table(self.path(name), partitioning=None, **settings)
         with self.fs.open(self.path(name), "rb") as file:
@@ -233,28 +235,25 @@ class PartStore:
         files = tuple(PartFile(**f) for f in value.pop("files"))
         return Marker(files=files, counts=Counts(value.pop("counts")), **value)
 
-    def table(self, stage: str, key: str, name: str, columns: Sequence[str] | None = None) -> "pa.Table":
-        """A Parquet file of a committed Part.
+    def table(
+        self,
+        stage: str,
+        key: str,
+        name: str,
+        columns: Sequence[str] | None = None,
+        rows: "pc.Expression | None" = None,
+    ) -> "pa.Table":
+        """A Parquet file of a committed Part, or only its `rows`; row groups that hold none are not read.
 
         Raises:
             DamagedError: if the file is missing, its size is not the marker's, or a page's checksum is wrong.
         """
         where = self._checked(stage, key, name)
         try:
-            return self.folder.read_table(where, columns)
+            return self.folder.read_table(where, columns, rows)
         except OSError as error:
             part = self.folder.path(f"{stage}/{key}")
             raise DamagedError(f"{part}/{name}: {error}; remove the folder {part} and run again") from None
-
-    @contextmanager
-    def row_groups(self, stage: str, key: str, name: str) -> "Iterator[pq.ParquetFile]":
-        """A Parquet file of a committed Part, open, to read some of its row groups. Raises as `table`, on opening."""
-        import pyarrow.parquet as pq
-
-        where = self._checked(stage, key, name)
-        source = self.folder.path(where) if self.folder.is_local else self.folder.fs.open(self.folder.path(where), "rb")
-        with pq.ParquetFile(source, page_checksum_verification=True) as file:
-            yield file
 
     @contextmanager
     def batch(self, stage: str, key: str, name: str) -> "Iterator[pa.RecordBatch]":

@@ -88,10 +88,14 @@ def _lineage(store: PartStore, described: Marker) -> Iterator[Name]:
     yield "tokenizer", tokenizer
     yield from (("pack", key) for key in packed)
     yield from (("select", key) for key in dropped)
+    repeats: set[str] = set()
     for key in selected:
         yield "select", key
         row: dict[str, str] = _inputs(store, "select", key)[0]
         yield from row.items()
+        if "lines" in row and (measured := _marker(store, "measure", row["measure"])):
+            repeats.update(measured.ingredients["inputs"][1:])
+    yield from (("repeats", key) for key in repeats)
     matched: list[dict[str, str]] = _inputs(store, "cluster", cluster)[1]
     yield from (("match", entry["key"]) for entry in matched)
 

@@ -2,7 +2,8 @@
 
 A measure of the extracted text has a plain name; the same measure of the lines that the line rules keep has `kept_` in
 front. Values are computed in `pipeline.text.scan` and `pipeline.text.chunks` (`language*` and `quality_*`: in
-`pipeline.steps.predictor`); all are finite, and 0 where a text has nothing to count.
+`pipeline.steps.predictor`, `overlap_*`: in `pipeline.steps.overlap`); all are finite, and 0 where a text has nothing to
+count.
 
 A recipe declares measures of its own, `quality_NAME` for each of its quality models; `measure_of` knows those as well.
 """
@@ -30,6 +31,7 @@ _FINEWEB: Final = "FineWeb (Penedo et al. 2024, arXiv 2406.17557, section 3.6), 
 _DCLM: Final = "DCLM-Baseline (Li et al. 2024, arXiv 2406.11794), as counted by mlfoundations/dclm c7ed275"
 _FINEWEB_V1: Final = "FineWeb v1 (Penedo et al. 2024, arXiv 2406.17557), as counted by datatrove 05194d3"
 _FINEWEB_2: Final = "FineWeb-2 (Penedo et al. 2025, arXiv 2506.20920), as counted by datatrove 0.10.1"
+_GPT_3: Final = "after GPT-3 (Brown et al. 2020, arXiv 2005.14165, appendix C)"
 _OWN: Final = "Gristmill"
 
 _COUNT_EDGES: Final = (0, *(m * 10**e for e in range(7) for m in (1, 2, 5)), 10**7)
@@ -151,8 +153,15 @@ def _chunks() -> Iterable[Measure]:
         yield _fraction(f"repeated_{name}_char_fraction", f"characters of {of}", _DCLM, f"Characters in {text}")
 
 
+def _overlap() -> Iterable[Measure]:
+    yield _few("overlap_ngrams", "n-grams", _GPT_3, "Different n-grams of benchmark items.")
+    yield _fraction("overlap_fraction", "words", _GPT_3, "Words that are part of an n-gram of a benchmark item.")
+    text = "Of one item's n-grams those in the text, for the item of which most are."
+    yield _fraction("overlap_item_fraction", "n-grams", _OWN, text)
+
+
 def _registry() -> Mapping[str, Measure]:
-    found = {m.name: m for m in (*_rest(), *_quality(), *_repetition(), *_chunks())}
+    found = {m.name: m for m in (*_rest(), *_quality(), *_repetition(), *_chunks(), *_overlap())}
     for measure in tuple(found.values()):
         name = KEPT_PREFIX + measure.name
         found[name] = replace(measure, name=name, description=f"In the kept lines: {measure.description}")
@@ -184,6 +193,10 @@ def _on_request() -> Mapping[str, frozenset[str]]:
 
 ON_REQUEST: Final = _on_request()
 """Measures that are taken only where a Limit of the recipe asks for one of their group: few do, and they take long."""
+
+
+OVERLAP: Final = frozenset(prefix + measure.name for measure in _overlap() for prefix in ("", KEPT_PREFIX))
+"""Measures that are taken where a recipe names benchmarks, and only there."""
 
 
 def quality_measure(name: str) -> Measure:

@@ -27,8 +27,9 @@ from pipeline.recipe import Recipe
 from pipeline.sources.listing import cut, list_files
 from pipeline.sources.record import Slice
 from pipeline.steps.model_files import PINNED, find
-from pipeline.steps.options import DatatroveStep, LineStep, Step
-from pipeline.steps.presets import expand, requested
+from pipeline.steps.options import CountedStep, DatatroveStep, Step
+from pipeline.steps.overlap_options import asset_hashes, benchmark_files
+from pipeline.steps.presets import ReadingStep, count_group, counted_steps, expand, requested
 from pipeline.steps.url_lists import ListFile, list_libraries, own_files, url_files
 from pipeline.tokenizer.given import read_model
 
@@ -37,6 +38,9 @@ MATCH_RANGE_BYTES = 10**13
 """Raw input for which Match has one Part a band: some 400 million pages of a crawl, of which it reads the keys."""
 LANGUAGE_MODEL = "language.model"
 QUALITY_MODELS = "quality_models"
+RANGE_INPUT_BYTES = 32 * 10**9
+"""Input bytes for each Part of Repeats. It bounds their time; memory is bounded in `pipeline.dedup.lines`. 32 GB of
+crawl hold some hundred million lines, which are merged in minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +78,26 @@ STAGES: Mapping[str, StageSpec] = {
             ("fastwarc", "resiliparse", "trafilatura", "justext", "lxml", "fasttext-numpy2-wheel", "numpy", "pyarrow"),
         ),
         StageSpec(
+            "lines",
+            1,
+            ("pipeline.text.line_hashes", "pipeline.dedup.lines", "pipeline.steps.sites"),
+            ("publicsuffixlist", "numpy", "pyarrow"),
+        ),
+        StageSpec("repeats", 1, ("pipeline.dedup.lines",), ("numpy", "pyarrow")),
+        StageSpec(
             "measure",
             4,
             (
                 "pipeline.text.scan",
+                "pipeline.sources.items",
                 "pipeline.text.line_rules",
+                "pipeline.text.line_hashes",
                 "pipeline.text.shingles",
+                "pipeline.steps.overlap",
                 "pipeline.steps.predictor",
                 "pipeline.dedup.keys",
+                "pipeline.steps.sites",
+                "pipeline.dedup.lines",
                 "pipeline.dedup.signatures",
                 "pipeline.interop.walk",
             ),
@@ -93,7 +109,7 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec(
             "select",
             4,
-            ("pipeline.text.spans", "pipeline.steps.pii.scrubber", "pipeline.text.words"),
+            ("pipeline.text.spans", "pipeline.steps.overlap", "pipeline.steps.pii.scrubber", "pipeline.text.words"),
             ("phonenumbers", "pyarrow"),
         ),
         StageSpec("tokenizer", 1, ("pipeline.tokenizer.train", "pipeline.text.words"), ("sentencepiece", "pyarrow")),
@@ -108,6 +124,10 @@ STAGES: Mapping[str, StageSpec] = {
         ),
     )
 }
+
+
+COUNTING_STAGES = ("lines", "repeats")
+"""Stages of recipes with a step that counts lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +158,7 @@ class Plan:
 def library_versions(stage: str) -> Mapping[str, str]:
     """Versions of the distributions, and of Python's Unicode tables, that may change a stage's bytes."""
     versions = {name: metadata.version(name) for name in STAGES[stage].libraries}
-    if stage in ("extract", "measure", "select"):
+    if stage in ("extract", "lines", "measure", "select"):
         versions["unicode"] = unicodedata.unidata_version
     return versions
 
@@ -162,8 +182,10 @@ def step_libraries(steps: Iterable[Step]) -> dict[str, str]:
 def all_libraries(steps: Iterable[Step] = (), lists: Iterable[str] = ()) -> dict[str, str]:
     """Every version that may change bytes of a dataset of a recipe with these parts, for its manifest."""
     joined = {"python": platform.python_version(), **step_libraries(steps), **list_libraries(lists)}
+    is_counting = any(isinstance(step, CountedStep) for step in steps)
     for stage in STAGES:
-        joined |= library_versions(stage)
+        if is_counting or stage not in COUNTING_STAGES:
+            joined |= library_versions(stage)
     return dict(sorted(joined.items()))
 
 
@@ -302,7 +324,27 @@ def _match_parts(recipe: Recipe, compared: Mapping[str, Any], upstream: str, n_b
     ]
 
 
-def _reading_fields(steps: Iterable[LineStep | DatatroveStep]) -> list[dict[str, Any]]:
+def _counting_parts(recipe: Recipe, extracts: list[Part]) -> tuple[dict[str, Part], list[Part]]:
+    """Of sources whose lines are counted, Parts of Lines by the key of their Extract Part; the Parts of Repeats."""
+    counting: dict[str, Part] = {}
+    n_bytes = 0
+    for extract in extracts:
+        slices = extract.work["slices"]
+        if steps := counted_steps(recipe.steps, slices[0]["source"]):
+            n_bytes += sum(s["end"] - s["start"] for s in slices)
+            groups, min_words = sorted({*map(count_group, steps)}), min(step.min_words for step in steps)
+            fields = {"groups": groups, "min_words": min_words}
+            work = {"extract": extract.key, **fields}
+            counting[extract.key] = _part("lines", extract.label, fields, [extract.key], work)
+    keys = [part.key for part in counting.values()]
+    n_ranges = max(1, -(-n_bytes // RANGE_INPUT_BYTES)) if keys else 0
+    return counting, [
+        _part("repeats", f"range {i + 1} of {n_ranges}", {}, digest(keys), {"lines": keys, "range": [i, n_ranges]})
+        for i in range(n_ranges)
+    ]
+
+
+def _reading_fields(steps: Iterable[ReadingStep]) -> list[dict[str, Any]]:
     """What Measure reads of the steps; the name of a datatrove step is a Limit's, and so Judge's."""
     return [
         step.model_dump(mode="json", exclude={"name"} if isinstance(step, DatatroveStep) else None) for step in steps
@@ -358,10 +400,17 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     classes = step_libraries(recipe.steps)
     if classes:
         measure_fields["seed"] = recipe.seed
-    measure = [
-        _part("measure", e.label, measure_fields, [e.key], {"extract": e.key, "models": models}, classes, hashes)
-        for e in extract
-    ]
+    benchmarks = benchmark_files(recipe.overlap)
+    if benchmarks:
+        fields = {name: list(recipe.overlap.fields_of(name)) for name in benchmarks}
+        measure_fields["overlap"] = {**recipe.overlap.model_dump(mode="json"), "benchmarks": fields}
+        hashes |= asset_hashes(benchmarks)
+    counting, repeating = _counting_parts(recipe, extract)
+    measure = []
+    for e in extract:
+        repeats = [r.key for r in repeating] if e.key in counting else []
+        todo = {"extract": e.key, "models": models, "benchmarks": benchmarks, "repeats": repeats}
+        measure.append(_part("measure", e.label, measure_fields, [e.key, *repeats], todo, classes, hashes))
     judge_fields: dict[str, Any] = {"limits": limit_fields}
     if removals:
         judge_fields["removals"] = {"with_copies": recipe.removals.with_copies}
@@ -377,7 +426,8 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
         for e, m in zip(extract, measure, strict=True)
     ]
     rows = [
-        {"extract": e.key, "measure": m.key, "judge": j.key} for e, m, j in zip(extract, measure, judge, strict=True)
+        {"extract": e.key, "measure": m.key, "judge": j.key, **({"lines": n.key} if (n := counting.get(e.key)) else {})}
+        for e, m, j in zip(extract, measure, judge, strict=True)
     ]
     earlier = [
         _part("measure", f"{file['version']}/{file['path']}", {"dedup": signature}, [file["sha256"]], {"earlier": file})
@@ -430,6 +480,7 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     describe = _part("describe", "all", describe_fields, inputs, work)
     stages = {
         "extract": extract,
+        **({"lines": list(counting.values()), "repeats": repeating} if counting else {}),
         "measure": [*measure, *earlier],
         "judge": judge,
         "match": match,

@@ -15,13 +15,14 @@ from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, Part, Plan
 from pipeline.recipe import Recipe
 from pipeline.steps.model_files import PINNED, find, labels
 from pipeline.steps.options import PresetStep
+from pipeline.steps.overlap_options import benchmark_files
 from pipeline.steps.presets import expand
 from pipeline.steps.url_lists import check_entries, own_files
 
 Factors = Mapping[str, float]
 
-_WEB: Factors = {"extract": 0.11, "measure": 0.06, "select": 0.10, "pack": 0.09}
-_PACKED: Factors = {"extract": 1.0, "measure": 0.35, "select": 1.5, "pack": 3.2}
+_WEB: Factors = {"extract": 0.11, "lines": 0.05, "measure": 0.06, "select": 0.10, "pack": 0.09}
+_PACKED: Factors = {"extract": 1.0, "lines": 0.75, "measure": 0.35, "select": 1.5, "pack": 3.2}
 """Bytes that a stage writes for each stored byte of input, by what the input is.
 
 Measured on finished runs of recipes that `pipeline init` wrote: _WEB on 54 MB of gzip WARC (3,505 pages), _PACKED the
@@ -32,7 +33,7 @@ _PACKING = {"warc": 4.0, "text": 3.0}
 """How much smaller gzip makes pages, and text. The shipped recipe's plain reference and code write half of what follows
 from this, since of docstrings and modules of a few lines less is kept."""
 _REST = 0.03
-"""Match, Cluster, Tokenizer and the records of the run, as a share of what the other stages write: at most .029."""
+"""Repeats, Match, Cluster, Tokenizer and the records of the run, as a share of what the others write: at most .029."""
 FULL_BYTES = 1_000_000
 """A disk with less free space is taken for full: markers and failures could not be written."""
 
@@ -63,15 +64,21 @@ def check_models(recipe: Recipe) -> None:
 
 
 def check_lists(recipe: Recipe) -> None:
-    """Read the lists of entries that the recipe names.
+    """Read the lists of entries, and the benchmarks, that the recipe names.
 
     Raises:
-        pipeline.config.ConfigError: one cannot be read, or has a line that is no entry.
+        pipeline.config.ConfigError: one cannot be read, or has a line that is no entry or item.
     """
-    from pipeline.steps.removals import Removals  # late: it needs pyarrow, which plans do without
+    from pipeline.sources.items import read_items  # late: these need pyarrow, which plans do without
+    from pipeline.steps.removals import Removals
 
     check_entries(recipe.url)
     Removals(own_files(recipe.removals.files, "removals.files", "files"))
+    for name, files in benchmark_files(recipe.overlap).items():
+        at = f"overlap.benchmarks.{name}"
+        for file in files:
+            for _ in read_items(find(file["path"], at).path, file["path"], recipe.overlap.fields_of(name), at):
+                pass
 
 
 def _missing(wanted: Iterable[str], known: Sequence[str], at: str, path: str) -> list[str]:
@@ -134,8 +141,8 @@ def estimate(plan: Plan, todo: Mapping[str, Sequence[Part]]) -> dict[str, int]:
     for part in plan.stages["select"]:
         stored[part.key], factors[part.key] = stored[part.work["extract"]], factors[part.work["extract"]]
     found: dict[str, float] = {}
-    for stage in ("extract", "measure", "select", "pack"):
-        for part in todo[stage]:
+    for stage in ("extract", "lines", "measure", "select", "pack"):
+        for part in todo.get(stage, ()):
             keys = part.work["select"] if stage == "pack" else [part.work.get("extract", part.key)]
             if "earlier" in part.work:  # signatures of another version: little beside text
                 continue

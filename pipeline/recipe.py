@@ -14,7 +14,7 @@ from pipeline.config import Finding, Options, load, locate
 from pipeline.config_words import did_you_mean, one_of
 from pipeline.dedup.options import BestBy, DedupOptions, band_names
 from pipeline.extract.options import ExtractOptions, Look
-from pipeline.measures import KEPT_PREFIX, MEASURES, ON_REQUEST, QUALITY_NAME, QUALITY_PREFIX, nearest_measure
+from pipeline.measures import KEPT_PREFIX, MEASURES, ON_REQUEST, OVERLAP, QUALITY_NAME, QUALITY_PREFIX, nearest_measure
 from pipeline.mixture import MixtureOptions
 from pipeline.packing.options import PackingOptions
 from pipeline.sources.options import CommonCrawlSource, Source, WarcSource
@@ -22,8 +22,10 @@ from pipeline.steps.language_codes import LID_176
 from pipeline.steps.model_files import PINNED
 from pipeline.steps.options import (
     DECLARED,
+    OVERLAP_RULE,
     LanguageOptions,
     Limit,
+    LineStep,
     PiiOptions,
     PresetStep,
     QualityModel,
@@ -33,6 +35,7 @@ from pipeline.steps.options import (
     UrlOptions,
     Where,
 )
+from pipeline.steps.overlap_options import OverlapOptions
 from pipeline.steps.presets import PresetError, expand, requested
 from pipeline.tokenizer.options import TokenizerOptions
 from pipeline.yaml_nodes import Path
@@ -86,6 +89,7 @@ class Recipe(Options):
     quality_models: dict[QualityName, QualityModel] = Field(
         default_factory=dict, description="Name -> fastText classifier; Limits may use its measure `quality_NAME`."
     )
+    overlap: OverlapOptions = OverlapOptions()
     steps: tuple[Step, ...] = Field(
         (),
         description="Line rules, Limits and datatrove's classes, in order; the first one failed is the reason.",
@@ -167,6 +171,8 @@ def check(recipe: Recipe) -> Iterator[Finding]:
         yield from _check_where(recipe, step.where, at)
         if isinstance(step, Limit):
             yield from _check_limit(recipe, step, at)
+        if isinstance(step, LineStep) and step.rule == OVERLAP_RULE:
+            yield from _check_benchmarks(recipe, f"the rule {step.rule}", (*at, "rule"))
         if isinstance(step, PresetStep):
             yield from _check_overrides(recipe, step, at)
     yield from _check_names(recipe)
@@ -187,11 +193,18 @@ def _check_where(recipe: Recipe, where: Where, at: Path) -> Iterator[Finding]:
 
 
 def _check_limit(recipe: Recipe, limit: Limit, at: Path) -> Iterator[Finding]:
+    if limit.measure in OVERLAP:
+        yield from _check_benchmarks(recipe, f"the measure {limit.measure}", (*at, "measure"))
     if limit.measure == "language" and recipe.language.model in PINNED:
         for j, code in enumerate(limit.one_of or ()):
             yield from _known(code, LID_176, "language code", (*at, "one_of", j))
     if limit.exclusive and limit.min is not None and limit.min == limit.max:
         yield (*at, "exclusive"), f"min and max are both {limit.min:g} and excluded: no document would pass"
+
+
+def _check_benchmarks(recipe: Recipe, what: str, at: Path) -> Iterator[Finding]:
+    if not recipe.overlap.benchmarks:
+        yield at, f"{what} looks for benchmark items, and overlap.benchmarks names none (docs/overlap.md)"
 
 
 def _check_overrides(recipe: Recipe, preset: PresetStep, at: Path) -> Iterator[Finding]:
@@ -223,6 +236,8 @@ def _check_survivor(recipe: Recipe) -> Iterator[Finding]:
             yield at, f"unknown measure {name[:60]!r}" + (f"; did you mean {close!r}?" if close else "")
         elif name in MEASURES and MEASURES[name].kind != "number":
             yield at, f"{name} is a word; a survivor is chosen by a number"
+        elif name in OVERLAP:
+            yield from _check_benchmarks(recipe, f"the measure {name}", at)
         elif group:
             yield (
                 at,

@@ -6,10 +6,12 @@ of one room to the next, and writes tables sorted by id and counts. `STAGE_FUNCT
 
 import atexit
 import hashlib
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from pipeline import assembly, manifest, mixture, shards, versions
 from pipeline.card.markdown import renderings
 from pipeline.dedup.cluster import cluster as cluster_documents
 from pipeline.dedup.keys import keys_of, signature_column, signed_schema
+from pipeline.dedup.lines import Scoped, count_lines, is_repeated, key_ranges, look_up, merge_lines, scoped
 from pipeline.dedup.match import KEY_SPACE
 from pipeline.dedup.match import match as match_keys
 from pipeline.dedup.options import BestBy, Repeat, needs_shingles
@@ -46,27 +49,33 @@ from pipeline.extract.textform import text_form
 from pipeline.extract.verdicts import Verdicts
 from pipeline.extract.worker import Extractor
 from pipeline.files import DamagedError, Folder, PartStore, PartWriter
-from pipeline.measures import LANGUAGE_STOPS, LOOK_PREFIX, MEASURES, QUALITY_PREFIX, quality_measure
+from pipeline.measures import KEPT_PREFIX, LANGUAGE_STOPS, LOOK_PREFIX, MEASURES, QUALITY_PREFIX, quality_measure
 from pipeline.packing import pack as packing
 from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, Part, all_libraries
 from pipeline.recipe import Recipe
 from pipeline.sources.digest import slice_digest
+from pipeline.sources.items import read_items
 from pipeline.sources.read import read
 from pipeline.sources.record import FATES_OF_KINDS, Record, Slice
 from pipeline.steps.limits import JUDGED, applies
 from pipeline.steps.limits import judge as judge_limits
-from pipeline.steps.options import VERDICT_PREFIX, DatatroveStep, Limit, LineStep
+from pipeline.steps.model_files import find
+from pipeline.steps.options import OVERLAP_RULE, VERDICT_PREFIX, CountedStep, DatatroveStep, Limit, LineStep
+from pipeline.steps.overlap import Benchmarks, totals
+from pipeline.steps.overlap_options import OverlapOptions
 from pipeline.steps.pii.scrubber import Ordinals, Scrubber
 from pipeline.steps.predictor import Predictor
-from pipeline.steps.presets import expand, requested, resolved
+from pipeline.steps.presets import count_group, counted_steps, expand, requested, resolved
 from pipeline.steps.removals import COPY_OF_REMOVED, REMOVED, Removals, without_copies
+from pipeline.steps.sites import sites
 from pipeline.steps.url import UrlRules
 from pipeline.text.chunks import measure_chunks, removed_word_fraction
+from pipeline.text.line_hashes import Lines, hash_lines, joined, spans_without
 from pipeline.text.line_rules import mark_lines
 from pipeline.text.markup import count_markup
 from pipeline.text.scan import measure_texts
 from pipeline.text.shingles import shingle_hashes
-from pipeline.text.spans import apply_spans
+from pipeline.text.spans import apply_spans, compose_spans
 from pipeline.text.stop_words import count_stop_words
 from pipeline.text.url_parts import host_of
 from pipeline.text.words import count_words, merge_counts
@@ -247,6 +256,42 @@ def _check_unique_ids(ids: pa.Array, part: Part) -> None:
         raise assembly.CountsError(f"{part.label}: two records share a document id; a reader gave one offset twice")
 
 
+# -- Lines and Repeats: how many documents hold a line; only in recipes with a step that asks --------------------------
+
+
+def lines(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Read documents; write `lines.parquet` (LINE_COUNTS): how many of them hold each of their lines, by scope."""
+    documents = store.table("extract", part.work["extract"], "documents.parquet", ["id", "source", "url", "text"])
+    found = _lines_of(documents, part.work["min_words"])
+    scopes = (_in_scopes(documents, found, group) for group in part.work["groups"])
+    out.write_table("lines.parquet", count_lines(scopes, documents))
+
+
+def repeats(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
+    """Read the lines of all documents in one range of keys; write `repeats-<number>.parquet` (LINE_COUNTS), by key:
+    those that two documents or more hold."""
+    keys, (place, n_places) = part.work["lines"], part.work["range"]
+    n_rows = sum(store.marker("lines", key).file("lines.parquet").rows for key in keys)
+    for number, (low, high) in enumerate(key_ranges(n_rows, place, n_places)):
+        within = (pc.field("key") >= pa.scalar(low, pa.uint64())) & (pc.field("key") <= pa.scalar(high, pa.uint64()))
+        runs = (store.table("lines", key, "lines.parquet", rows=within) for key in keys)
+        out.write_table(f"repeats-{number:05d}.parquet", merge_lines(runs))
+
+
+def _lines_of(documents: pa.Table, min_words: int) -> Lines:
+    return joined([hash_lines(texts, min_words) for texts in documents["text"].chunks])
+
+
+def _in_scopes(documents: pa.Table, found: Lines, group: Sequence[str]) -> Scoped:
+    """Lines with their scopes, as a step counts them (`pipeline.steps.presets.count_group`)."""
+    scopes = {
+        "all": lambda: pa.array([""] * documents.num_rows, pa.string()),
+        "source": lambda: one_array(documents["source"], pa.string()),
+        "site": lambda: sites(documents["url"].to_pylist()),
+    }
+    return scoped(found.hashes, found.ends, group, scopes[group[0]]())
+
+
 # -- 2. Measure: numbers of the extracted text and of its kept lines ---------------------------------------------------
 
 
@@ -254,20 +299,24 @@ def measure(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
     """Read documents; write `measures.parquet` (one row a document with all measures and kept spans),
     `signatures.arrow` and `keys.parquet` (what its duplicates are found by).
 
-    With datatrove steps also their verdicts, and `rewritten`: the text where it is another than the spans give.
+    With datatrove steps also their verdicts, and `rewritten`: the text where it is another than the spans give. With
+    benchmarks also `overlaps` and `kept_overlaps`: what the text, and its kept lines, hold of them.
     """
     if "earlier" in part.work:
         _sign_earlier(recipe, part, out)
         return
-    named = ["url", "title", "date", "licence"] if _has_classes(recipe) else []
+    named = ["title", "date", "licence"] if _has_classes(recipe) else []
+    named += ["url"] if _has_classes(recipe) or part.work["repeats"] else []
     named += ["url", "canonical_url"] if recipe.dedup.url != "off" else []
     columns = dict.fromkeys(["id", "source", "text", *named])
     documents = store.table("extract", part.work["extract"], "documents.parquet", list(columns))
-    models = part.work["models"]
-    tables = [
-        _measure_batch(recipe, models, documents.slice(start, BATCH_DOCUMENTS).combine_chunks())
-        for start in range(0, max(documents.num_rows, 1), BATCH_DOCUMENTS)
-    ]
+    models, benchmarks = part.work["models"], _benchmarks(recipe, part)
+    marks = _repeated_lines(recipe, part, store, documents)
+    tables = []
+    for start in range(0, max(documents.num_rows, 1), BATCH_DOCUMENTS):
+        batch = documents.slice(start, BATCH_DOCUMENTS).combine_chunks()
+        own = [mark.of_documents(start, start + batch.num_rows) for mark in marks]
+        tables.append(_measure_batch(recipe, models, benchmarks, batch, own, out))
     table = pa.concat_tables(tables)
     if table.num_rows:
         name = table["source"][0].as_py()
@@ -278,6 +327,9 @@ def measure(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
                 bins = np.searchsorted(edges, values, side="right")
                 counted = np.bincount(bins, minlength=len(edges) + 1)
                 out.counts.setdefault("histograms", {}).setdefault(entry.name, {})[name] = [int(n) for n in counted]
+        _count_overlaps(out, name, table, "overlap")
+    if benchmarks:
+        out.facts["benchmarks"] = benchmarks.described()
     signed = signed_schema(recipe.dedup)
     _write_signatures(recipe, table.select(signed.names).cast(signed), out)
     out.write_table("measures.parquet", table.drop_columns(signed.names[1:]))
@@ -304,7 +356,72 @@ def _sign_earlier(recipe: Recipe, part: Part, out: PartWriter) -> None:
     )
 
 
-def _measure_batch(recipe: Recipe, models: Mapping[str, Mapping[str, str]], documents: pa.Table) -> pa.Table:
+def _benchmarks(recipe: Recipe, part: Part) -> Benchmarks | None:
+    """The benchmarks to look for, if the recipe names some."""
+    files = part.work["benchmarks"]
+    return _read_benchmarks(recipe.overlap.model_dump_json(), json.dumps(files)) if files else None
+
+
+@cache
+def _read_benchmarks(options_json: str, files_json: str) -> Benchmarks:
+    """All items, read once a process."""
+    options = OverlapOptions.model_validate_json(options_json)
+    items: dict[str, list[list[str]]] = {}
+    for name, files in json.loads(files_json).items():
+        at = f"overlap.benchmarks.{name}"
+        for file in files:
+            path = find(file["path"], at, file["sha256"]).path
+            read = read_items(path, file["path"], options.fields_of(name), at)
+            items.setdefault(name, []).extend([text_form(string) for string in strings] for strings in read)
+    return Benchmarks(items, options)
+
+
+def _count_overlaps(out: PartWriter, name: str, documents: pa.Table, what: str) -> None:
+    """Count what documents hold of benchmarks in their column `overlaps` (`what` is overlap) or `kept_overlaps`, if
+    there is one. The items themselves are facts: those of two Parts may be the same."""
+    for benchmark, *numbers, items in totals(documents[f"{what}s"]) if f"{what}s" in documents.column_names else ():
+        for count, n in zip((f"{what}_documents", f"{what}_ngrams"), numbers, strict=True):
+            out.counts.add(count, name, benchmark, n=n)
+        out.facts.setdefault(f"{what}_items", {})[benchmark] = items
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Which lines of documents a step found repeated: bool [lines]."""
+
+    step: CountedStep
+    found: Lines
+    is_repeated: npt.NDArray[np.bool_]
+
+    def of_documents(self, start: int, stop: int) -> "_Marks":
+        """Those of the documents from `start` to `stop`."""
+        first, last = self.found.ends[[start, stop]]
+        hashes, n_bytes = self.found.hashes[first:last], self.found.n_bytes[first:last]
+        found = Lines(hashes, n_bytes, self.found.ends[start : stop + 1] - first)
+        return _Marks(self.step, found, self.is_repeated[first:last])
+
+
+def _repeated_lines(recipe: Recipe, part: Part, store: PartStore, documents: pa.Table) -> list[_Marks]:
+    """For each step that counts the lines of this source, the lines of the Part's documents that it drops."""
+    marks = []
+    for step in counted_steps(recipe.steps, part.label.split(":")[0]):
+        found = _lines_of(documents, step.min_words)
+        names = ((key, file.name) for key in part.work["repeats"] for file in store.marker("repeats", key).files)
+        tables = (store.table("repeats", key, name) for key, name in names)
+        known = look_up(_in_scopes(documents, found, count_group(step)), documents, tables)
+        dropped = is_repeated(known, step.min_documents, step.min_share, step.keep == "first")
+        marks.append(_Marks(step, found, dropped))
+    return marks
+
+
+def _measure_batch(
+    recipe: Recipe,
+    models: Mapping[str, Mapping[str, str]],
+    benchmarks: Benchmarks | None,
+    documents: pa.Table,
+    marks: Sequence[_Marks],
+    out: PartWriter,
+) -> pa.Table:
     texts = one_array(documents["text"], pa.large_string())
     labels, scores = _model(LANGUAGE_MODEL, **models[LANGUAGE_MODEL]).likeliest(texts, recipe.language.max_chars)
     columns: dict[str, Any] = {
@@ -313,14 +430,20 @@ def _measure_batch(recipe: Recipe, models: Mapping[str, Mapping[str, str]], docu
         "language": labels,
         "language_score": scores,
     }
-    spans = _kept_spans(recipe, texts, documents["source"], labels)
+    if marks:
+        unrepeated = _drop_repeated(texts, documents.append_column("language", labels), marks, out)
+        left = apply_spans(texts, unrepeated)
+        documents = documents.set_column(documents.column_names.index("text"), "text", left)
+        spans = compose_spans(unrepeated, _kept_spans(recipe, benchmarks, left, documents["source"], labels), texts)
+    else:
+        spans = _kept_spans(recipe, benchmarks, texts, documents["source"], labels)
     kept = apply_spans(texts, spans)
     verdicts: dict[str, pa.Array] = {}
     asked = requested(expand(recipe.steps)[1])
     ngrams = "kept_ngrams" in asked
     if _has_classes(recipe):
         documents = documents.append_column("language", labels).append_column("language_score", pa.array(scores))
-        walked, verdicts = _walk(recipe, documents)
+        walked, verdicts = _walk(recipe, benchmarks, documents)
         verdicts["rewritten"] = pc.if_else(pc.equal(walked, kept), pa.scalar(None, pa.large_string()), walked)
         kept, whole = walked, pa.nulls(len(texts), spans.type)
         measured, kept_measured = measure_texts(texts, whole, False)[0], measure_texts(kept, whole, ngrams)[1]
@@ -333,6 +456,10 @@ def _measure_batch(recipe: Recipe, models: Mapping[str, Mapping[str, str]], docu
         columns[LANGUAGE_STOPS] = count_stop_words(texts, labels)
     columns |= measured
     columns |= {f"kept_{name}": values for name, values in kept_measured.items()}
+    if benchmarks:
+        held = benchmarks.measure(texts)
+        of_kept = held if kept.equals(texts) else benchmarks.measure(kept)
+        columns |= held | {f"{KEPT_PREFIX}{name}": values for name, values in of_kept.items()}
     for name, model in recipe.quality_models.items():
         field = f"{QUALITY_MODELS}.{name}"
         found = _model(field, **models[field]).probability(kept, model.max_chars, model.label)
@@ -361,10 +488,13 @@ def _model(field: str, path: str, sha256: str) -> Predictor:
     return Predictor(path, field, sha256)
 
 
-def _walk(recipe: Recipe, documents: pa.Table) -> tuple[pa.LargeStringArray, dict[str, pa.Array]]:
+def _walk(
+    recipe: Recipe, benchmarks: Benchmarks | None, documents: pa.Table
+) -> tuple[pa.LargeStringArray, dict[str, pa.Array]]:
     """The texts that the line rules and datatrove's classes leave, each given what those before it left; the verdicts.
 
-    A document meets the first line rule whose `where` holds for it, as without such classes.
+    `documents` are without repeated lines. A document meets the first line rule whose `where` holds for it, as without
+    such classes, and `benchmark_overlap` wherever it stands.
     """
     from pipeline.interop.walk import Walk  # imports datatrove's filters, which most recipes do without
 
@@ -372,30 +502,76 @@ def _walk(recipe: Recipe, documents: pa.Table) -> tuple[pa.LargeStringArray, dic
     is_ruled = np.zeros(documents.num_rows, dtype=np.bool_)
     for step in expand(recipe.steps)[0]:
         is_here = applies(documents, step.where, f"step {step.type}")
-        if isinstance(step, LineStep):
+        if isinstance(step, LineStep) and step.rule == OVERLAP_RULE:
+            assert benchmarks is not None  # the recipe's check has seen to it
+            rows = np.flatnonzero(is_here)
+            texts = walk.texts(rows)
+            walk.replace(rows, apply_spans(texts, benchmarks.spans_without(texts)))
+        elif isinstance(step, LineStep):
             rows = np.flatnonzero(is_here & ~is_ruled)
             is_ruled |= is_here
             texts = walk.texts(rows)
             walk.replace(rows, apply_spans(texts, mark_lines(texts, step.rule)))
-        else:
+        elif isinstance(step, DatatroveStep):
             place = len(verdicts)
             verdicts[f"{VERDICT_PREFIX}{place}"] = walk.take(step, place, np.flatnonzero(is_here))
     return walk.texts(), verdicts
 
 
-def _kept_spans(recipe: Recipe, texts: pa.LargeStringArray, sources: pa.ChunkedArray, labels: pa.Array) -> pa.Array:
-    """Spans by the first line step whose `where` holds for a document; null where none does or all is kept."""
+def _drop_repeated(
+    texts: pa.LargeStringArray, documents: pa.Table, marks: Sequence[_Marks], out: PartWriter
+) -> pa.ListArray:
+    """Spans without the lines that a step for their document found repeated, which are counted for the first such."""
+    found = marks[0].found
+    is_dropped = np.zeros(len(found.n_bytes), np.bool_)
+    for mark in marks:
+        is_here = applies(documents, mark.step.where, f"step {mark.step.type}")
+        new = mark.is_repeated & np.repeat(is_here, np.diff(found.ends)) & ~is_dropped
+        is_dropped |= new
+        for source in documents["source"][:1].to_pylist():
+            out.counts.add("repeated_lines", source, mark.step.type, n=int(new.sum()))
+            out.counts.add("repeated_line_bytes", source, mark.step.type, n=int(found.n_bytes[new].sum()))
+    return spans_without(texts, is_dropped, found.ends)
+
+
+def _kept_spans(
+    recipe: Recipe,
+    benchmarks: Benchmarks | None,
+    texts: pa.LargeStringArray,
+    sources: pa.ChunkedArray,
+    labels: pa.Array,
+) -> pa.Array:
+    """Spans by the first line step whose `where` holds for a document, and of what it leaves by `benchmark_overlap`;
+    null where none holds or all is kept."""
     table = pa.table({"source": sources, "language": labels})
-    chosen = np.full(len(texts), -1)
     steps = [step for step in expand(recipe.steps)[0] if isinstance(step, LineStep)]
+    is_here = [applies(table, step.where, f"line rule {step.rule!r}") for step in steps]
+    is_cut, chosen = np.zeros(len(texts), np.bool_), np.full(len(texts), -1)
     for i, step in enumerate(steps):
-        chosen[(chosen < 0) & applies(table, step.where, f"line rule {step.rule!r}")] = i
+        if step.rule == OVERLAP_RULE:
+            is_cut |= is_here[i]
+        else:
+            chosen[(chosen < 0) & is_here[i]] = i
+    rules = {i: partial(mark_lines, rule=steps[i].rule) for i in np.unique(chosen[chosen >= 0]).tolist()}
+    spans = _spans_by(rules, texts, chosen)
+    if benchmarks and is_cut.any():
+        cut = _spans_by({1: benchmarks.spans_without}, apply_spans(texts, spans), is_cut.astype(np.int64))
+        spans = compose_spans(spans, cut, texts)
+    return spans
+
+
+def _spans_by(
+    markers: Mapping[int, Callable[[pa.LargeStringArray], pa.Array]],
+    texts: pa.LargeStringArray,
+    chosen: npt.NDArray[np.int64],
+) -> pa.Array:
+    """The spans that each text's marker gives; null where `chosen` names none."""
     found = [pa.nulls(1, pa.list_(pa.int64()))]
     place = np.zeros(len(texts), dtype=np.int64)  # of a document's spans in `found`; 0 holds the null
-    for i, step in enumerate(steps):
+    for i, marker in markers.items():
         rows = np.flatnonzero(chosen == i)
         place[rows] = sum(map(len, found)) + np.arange(len(rows))
-        found.append(mark_lines(texts.take(pa.array(rows)), step.rule))
+        found.append(marker(texts.take(pa.array(rows))))
     return pa.concat_arrays(found).take(pa.array(place))
 
 
@@ -502,7 +678,7 @@ def _signed_parts(recipe: Recipe, part: Part, store: PartStore) -> list[SignedPa
             SignedPart(
                 n_rows=store.marker("measure", key).file("signatures.arrow").rows,
                 signed=partial(store.batch, "measure", key, "signatures.arrow"),
-                keys=partial(store.row_groups, "measure", key, "keys.parquet"),
+                keys=partial(store.table, "measure", key, "keys.parquet", None),
                 is_candidate=None if is_earlier else partial(_is_candidate, recipe, store, part.work["rows"][place]),
                 scopes=_scopes(recipe, store, key, None if is_earlier else part.work["rows"][place]),
                 is_earlier=is_earlier,
@@ -562,7 +738,8 @@ def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> Non
     documents = store.table("extract", part.work["extract"], "documents.parquet")
     fates = store.table("extract", part.work["extract"], "fates.parquet")
     rewritten = ["rewritten"] * _has_classes(recipe)
-    columns = ["id", "language", "kept_spans", *rewritten]
+    overlaps = [f"{KEPT_PREFIX}overlaps"] * bool(recipe.overlap.benchmarks)
+    columns = ["id", "language", "kept_spans", *rewritten, *overlaps]
     measures = store.table("measure", part.work["measure"], "measures.parquet", columns)
     decisions = store.table("judge", part.work["judge"], "decisions.parquet", ["id", "drop_reason"])
     clusters = store.table("cluster", part.work["cluster"], f"clusters-{part.work['index']:05d}.parquet")
@@ -585,6 +762,7 @@ def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> Non
     name = part.label.split(":")[0]
     _count_bytes(out, name, documents["text"], reason)
     _count_clean(out, name, clean, replaced)
+    _count_overlaps(out, name, measures.filter(mask), f"{KEPT_PREFIX}overlap")
     for value, n in _value_counts(duplicate.filter(pc.not_equal(duplicate, ""))):
         out.counts.add("dropped", name, value, n=n)
     out.write_table("documents.parquet", clean)
@@ -871,6 +1049,8 @@ StageFunction = Callable[[Recipe, Part, PartStore, PartWriter], None]
 
 STAGE_FUNCTIONS: Mapping[str, StageFunction] = {
     "extract": extract,
+    "lines": lines,
+    "repeats": repeats,
     "measure": measure,
     "judge": judge,
     "match": match,

@@ -85,6 +85,42 @@ steps:
 """
 
 
+REPEATED = """\
+## Repeated lines
+
+`repeated_lines` leaves out lines that other documents hold, too, as CCNet does (Wenzek et al. 2020, arXiv 1911.00359);
+`site_boilerplate` those that stand on many pages of one site: menus, footers, calls to subscribe.
+
+```yaml
+steps:
+  - {type: repeated_lines, where: {source: [web]}}                 # one copy of each line stays
+  - {type: site_boilerplate, where: {source: [web]}}               # on 5 pages and a tenth of the site's: none stays
+  - {type: lines, rule: c4, where: {source: [web]}}                # then C4's rules, on the lines that are left
+```
+
+- **Two lines are the same** if they have the same words: lower case, each number as 0, without diacritics, whatever
+  punctuation and white space lies between. A line lies between newlines. One without a word (blank, `---`, `}`), with
+  fewer than `min_words`, or of more than a megabyte is not counted, and stays.
+- **Documents are counted**, so a line that is repeated within one document only stays: Gopher's measures of repetition
+  judge that. With `keep: first` the first such line of the document with the smallest id stays. An id is a hash, so
+  this is no matter of order; and if that document is dropped later, the line is gone. CCNet leaves one of the
+  repeats within a document, keeps the digits of a number apart, and white space.
+- **A site** is the registered domain of the URL by the public suffix list, private suffixes included: each blog below
+  `github.io` is a site. Documents without a URL are of no site, and keep their lines.
+- **`where`**: `source` says whose documents are counted and lose lines. `language` says only which of them lose lines,
+  since lines are counted before a language is known.
+- **With other rules**: whatever their order in the recipe, these steps look at the extracted text, and a line goes if
+  any of them finds it. Then line rules and datatrove's classes get what is left, and so do `kept_*` measures and the
+  search for duplicates. A document of which nothing is left is `no_text_left`, unless a Limit drops it first.
+- **Blank lines** behind a line that goes are left out if one stands before it, so that a paragraph does not end twice.
+- **Short lines** are often neither boilerplate nor prose: `else` and `fi` in listings, `Note` above a note. If the
+  sources hold such, raise `min_words`; `site_boilerplate` is the more careful step, as it looks at one site.
+- **What it costs**: two stages between Extract and Measure. As the counts are over all documents, one more file means
+  that all of them are measured again. docs/scale.md has figures.
+- The card's section on duplicates counts lines and bytes by step and source.
+"""
+
+
 def models_of(annotation: Any) -> list[type[BaseModel]]:
     """The models that an annotation may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -209,13 +245,14 @@ def page() -> str:
         rows.append(f"| [`{name}`](#{name.replace('.', '')}) | {rules} | {count} | {preset_source(name)} |")
     parts.append("\n".join(rows) + "\n")
     parts += [preset(name) for name in PRESETS]
-    parts.append(DATATROVE)
+    parts += [REPEATED, DATATROVE]
     parts.append(
         "## Measures\n\nNames with `kept_` in front are taken on the lines that line rules keep. Those of their "
         "n-grams, and\nmeasures of chunks (`*chunk*`, `*text_line*`, `repeated_*`, `lines_ending_in_stop_fraction`,\n"
         "`short_or_blank_line_fraction`, `removed_word_fraction`), are taken only where a Limit asks for one of\n"
         "them. Each entry `NAME` of `quality_models` adds `quality_NAME`, the probability of its label on the kept "
-        "lines\n([models.md](models.md)).\n"
+        "lines\n([models.md](models.md)). `overlap_*` are taken where `overlap` names benchmarks "
+        "([overlap.md](overlap.md)).\n"
     )
     rows = ["| measure | unit | meaning | source |", "|---|---|---|---|"]
     rows += [

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import assets, code
 from pipeline import plan as plan_module
-from pipeline.plan import STAGES, Part, Plan, differences, make_plan
+from pipeline.plan import COUNTING_STAGES, STAGES, Part, Plan, differences, make_plan
 from pipeline.recipe import load_recipe
 
 ORDER = ["extract", "measure", "judge", "match", "cluster", "select", "tokenizer", "pack", "describe"]
@@ -32,7 +32,8 @@ def changed(a: Plan, b: Plan) -> set[str]:
 def test_stages_stand_in_the_order_of_the_corridor(small_recipe: Path) -> None:
     from pipeline.stages import STAGE_FUNCTIONS
 
-    assert list(STAGES) == list(STAGE_FUNCTIONS) == list(made(small_recipe).stages) == ORDER
+    assert list(STAGES) == list(STAGE_FUNCTIONS)
+    assert list(made(small_recipe).stages) == [stage for stage in STAGES if stage not in COUNTING_STAGES] == ORDER
 
 
 def test_the_same_recipe_and_inputs_give_the_same_keys(small_recipe: Path) -> None:

@@ -208,7 +208,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         STEPS + "  - {type: presets, name: datatrove-0.10}\n",
         (),
         (
-            "r.yaml:5:12: steps.0.type: expected one of preset, lines, limit, datatrove, found the text 'presets'; did you mean preset?",
+            "r.yaml:5:12: steps.0.type: expected one of preset, lines, repeated_lines, site_boilerplate, limit, datatrove, found the text 'presets'; did you mean preset?",
         ),
     ),
     "key of a limit": (
@@ -324,7 +324,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         STEPS + "  type: limit\n  name: a\n  measure: n_words\n  min: 3\n",
         (),
         (
-            "r.yaml:5:3: steps: expected a list, each entry a mapping with type: preset, lines, limit, datatrove, found a mapping (type, name, measure, ...); a list has a dash before each entry",
+            "r.yaml:5:3: steps: expected a list, each entry a mapping with type: preset, lines, repeated_lines, site_boilerplate, limit, datatrove, found a mapping (type, name, measure, ...); a list has a dash before each entry",
         ),
     ),
     "tab as indentation": (
@@ -566,13 +566,15 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         STEPS + "  - c4\n",
         (),
         (
-            "r.yaml:5:5: steps.0: expected a mapping with type: preset, lines, limit, datatrove, found the text 'c4'; a mapping is written as lines `key: value`, indented, below the key",
+            "r.yaml:5:5: steps.0: expected a mapping with type: preset, lines, repeated_lines, site_boilerplate, limit, datatrove, found the text 'c4'; a mapping is written as lines `key: value`, indented, below the key",
         ),
     ),
     "step type as a key": (
         STEPS + "  - limit:\n      name: a\n",
         (),
-        ("r.yaml:5:5: steps.0.type: missing; expected one of preset, lines, limit, datatrove; write type: limit",),
+        (
+            "r.yaml:5:5: steps.0.type: missing; expected one of preset, lines, repeated_lines, site_boilerplate, limit, datatrove; write type: limit",
+        ),
     ),
     "where that is a word": (
         STEPS + "  - {type: lines, rule: c4, where: web}\n",
@@ -640,12 +642,16 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "line rule": (
         STEPS + "  - {type: lines, rule: c5}\n",
         (),
-        ("r.yaml:5:25: steps.0.rule: expected one of c4, c4-terminal, c4-original, dclm, found the text 'c5'",),
+        (
+            "r.yaml:5:25: steps.0.rule: expected one of c4, c4-terminal, c4-original, dclm, benchmark_overlap, found the text 'c5'",
+        ),
     ),
     "step type of another tool": (
         STEPS + "  - {type: dedup}\n",
         (),
-        ("r.yaml:5:12: steps.0.type: expected one of preset, lines, limit, datatrove, found the text 'dedup'",),
+        (
+            "r.yaml:5:12: steps.0.type: expected one of preset, lines, repeated_lines, site_boilerplate, limit, datatrove, found the text 'dedup'",
+        ),
     ),
     "override of a wrong type": (
         STEPS + "  - type: preset\n    name: datatrove-0.10\n    override:\n      c4_sentences: {min: many}\n",
@@ -1007,7 +1013,7 @@ def test_the_command_says_all_that_is_wrong_and_ends_with_2() -> None:
     message = (
         f"error: r.yaml:4:1: sede: unknown key; did you mean seed? Allowed here: {other_keys('name', 'sources', 'dedup', 'steps')}\n"
         "r.yaml:5:16: dedup.exact: expected true or false, found the text 'yes'; write true\n"
-        "--set steps=c4: steps: expected a list, each entry a mapping with type: preset, lines, limit, datatrove, found the text 'c4'; a list has a dash before each entry\n"
+        "--set steps=c4: steps: expected a list, each entry a mapping with type: preset, lines, repeated_lines, site_boilerplate, limit, datatrove, found the text 'c4'; a list has a dash before each entry\n"
     )
     assert said("plan", "r.yaml", "--set", "steps=c4") == (2, "", message)
     assert said("run", "r.yaml", "--set", "steps=c4") == (2, "", message)

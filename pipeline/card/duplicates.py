@@ -46,7 +46,8 @@ def duplicates(manifest: Manifest) -> str:
             f"Survivors are packed for training by the size of their cluster: {sizes}. {number(repeats)} more copies "
             "are in the shards for it."
         )
-    return "\n\n".join(parts)
+    parts.append(_repeated_lines(manifest))
+    return "\n\n".join(filter(None, parts))
 
 
 def match_probability(options: Mapping[str, Any], jaccard: float) -> float:
@@ -82,6 +83,23 @@ def _looked_for(options: Mapping[str, Any]) -> Iterator[str]:
             f"similar text ({values} of word {escape(options.get('ngram_words'))}-grams, "
             f"{escape(options.get('bands'))} bands of {escape(options.get('rows'))} rows)"
         )
+
+
+def _repeated_lines(manifest: Manifest) -> str:
+    """What the steps that count lines left out, where a recipe has such."""
+    rows = []
+    for source in manifest.sources:
+        n_bytes = of_source(manifest, "repeated_line_bytes", source)
+        whole = count(manifest, "extracted_bytes", source)
+        for rule, n in of_source(manifest, "repeated_lines", source).items():
+            rows.append((code(source), code(rule), number(n), number(n_bytes[rule]), share(n_bytes[rule], whole)))
+    if not rows:
+        return ""
+    note = (
+        "Lines that many documents hold are left out of all extracted documents, also of those that are dropped later. "
+        "A line that two steps find counts for the first. Shares are of the bytes of text as extracted."
+    )
+    return f"{note}\n\n{table(('source', 'step', 'lines left out:', 'bytes:', 'share of bytes:'), rows)}"
 
 
 def _removed(manifest: Manifest, options: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pipeline.card.escape import code, escape, number, prose, size, table, warni
 from pipeline.card.front_matter import front_matter
 from pipeline.card.funnel import count, funnels
 from pipeline.card.making import loading, making
+from pipeline.card.overlap import overlap
 from pipeline.card.plots import has_plot, image, plots
 from pipeline.manifest import Manifest
 
@@ -40,6 +41,7 @@ def render(manifest: Manifest, version: str) -> str:
         _with_plot(mix.lengths(manifest), manifest, "lengths"),
         _with_plot(funnels(manifest), manifest, "funnel"),
         _with_plot(_with_plot(duplicates(manifest), manifest, "clusters"), manifest, "matching"),
+        *overlap(manifest),
         contents.personal_data(manifest),
         contents.tokenizer(manifest),
         contents.domains(manifest),

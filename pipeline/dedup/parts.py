@@ -20,7 +20,8 @@ class SignedPart:
     Attributes:
         n_rows: how many documents there are.
         signed: opens their table of `pipeline.dedup.keys.signed_schema`, best memory-mapped.
-        keys: opens their run of keys, a Parquet file of `pipeline.dedup.keys.KEYS`.
+        keys: gives what an expression selects of their run of keys (`pipeline.dedup.keys.KEYS`), of a Parquet file by
+            the statistics of its row groups.
         is_candidate: which documents take part, bool [n_rows]; None for all of them.
         scopes: column of strings; only documents of equal scopes match. None if scopes do not count.
         is_earlier: whether they belong to an earlier version, and so always stay.
@@ -28,31 +29,18 @@ class SignedPart:
 
     n_rows: int
     signed: Callable[[], AbstractContextManager[pa.RecordBatch]]
-    keys: Callable[[], AbstractContextManager[Any]]
+    keys: Callable[[pc.Expression], pa.Table]
     is_candidate: Callable[[], npt.NDArray[np.bool_]] | None = None
     scopes: Callable[[], pa.ChunkedArray | pa.Array] | None = None
     is_earlier: bool = False
 
 
 def read_keys(part: SignedPart, band: int, first: int, last: int) -> tuple[npt.NDArray[np.uint64], Rows]:
-    """Keys of one band from `first` to `last`, both included, in order, and the rows they belong to.
-
-    Only the row groups that may hold such keys are read, by their statistics.
-    """
-    with part.keys() as file:
-        groups = [
-            i for i in range(file.metadata.num_row_groups) if _may_hold(file.metadata.row_group(i), band, first, last)
-        ]
-        table = file.read_row_groups(groups, columns=["band", "key", "row"], use_threads=False)
-    mask = (table["band"].to_numpy() == band) & (table["key"].to_numpy() >= first) & (table["key"].to_numpy() <= last)
-    return table["key"].to_numpy()[mask], table["row"].to_numpy()[mask].astype(np.int64)
-
-
-def _may_hold(group: Any, band: int, first: int, last: int) -> bool:
-    bands, keys = group.column(0).statistics, group.column(1).statistics  # none where there is no row
-    if not group.num_rows or not bands.min <= band <= bands.max:
-        return False
-    return bool(bands.min != bands.max or (keys.min <= last and keys.max >= first))
+    """Keys of one band from `first` to `last`, both included, in order, and the rows they belong to."""
+    key = pc.field("key")
+    low, high = pa.scalar(first, pa.uint64()), pa.scalar(last, pa.uint64())
+    table = part.keys((pc.field("band") == band) & (key >= low) & (key <= high))
+    return table["key"].to_numpy(), table["row"].to_numpy().astype(np.int64)
 
 
 def gather(

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config import Options
-from pipeline.measures import KEPT_PREFIX, MEASURES, ON_REQUEST
+from pipeline.measures import KEPT_PREFIX, MEASURES, ON_REQUEST, OVERLAP
 
 LOOK_MEASURES = tuple(
     name
     for name in MEASURES
-    if not name.startswith(KEPT_PREFIX) and not any(name in group for group in ON_REQUEST.values())
+    if not name.startswith(KEPT_PREFIX) and not any(name in group for group in (OVERLAP, *ON_REQUEST.values()))
 )
 """What a look may ask of a page: measures of the whole text that need no line rule."""
 

@@ -30,7 +30,7 @@ from pipeline.run.status import RUNS, StatusFile
 from pipeline.run.task import StageTask, worker_environment, write_job
 from pipeline.run.watch import Watch, finished
 from pipeline.state import pending
-from pipeline.steps.options import LineStep
+from pipeline.steps.options import CountedStep, LineStep
 from pipeline.steps.presets import expand, requested
 
 
@@ -219,7 +219,7 @@ def _prepare(recipe: Recipe, todo: dict[str, list[Part]]) -> None:
             for asset in parts[0].ingredients["assets"]:
                 if asset in assets.ASSETS:
                     assets.fetch(asset)
-    if todo["extract"] or todo["measure"] or todo["match"] or todo["cluster"] or todo["select"]:
+    if any(todo.get(stage) for stage in ("extract", "lines", "measure", "match", "cluster", "select")):
         _compile_kernels(recipe)
 
 
@@ -227,9 +227,11 @@ def _compile_kernels(recipe: Recipe) -> None:
     """In a process of its own, which Ctrl-C kills: an interrupt on its way through llvmlite would crash this one."""
     reading, limits = expand(recipe.steps)
     rules = [step.rule for step in reading if isinstance(step, LineStep)]
+    groups = [*requested(limits), *["overlap"] * bool(recipe.overlap.benchmarks)]
+    groups += ["lines"] * any(isinstance(step, CountedStep) for step in reading)
     environment = {**os.environ, **worker_environment(), "PYTHONSAFEPATH": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.run.warm_up", *requested(limits), *dict.fromkeys(rules)],
+        [sys.executable, "-m", "pipeline.run.warm_up", *groups, *dict.fromkeys(rules)],
         env=environment,
         start_new_session=True,
         stdin=subprocess.DEVNULL,

@@ -48,8 +48,8 @@ def documents(stage: str, marker: Marker) -> tuple[int, int, dict[str, int]] | N
 def input_bytes(plan: Plan) -> dict[str, int]:
     """Bytes of archive that each Part comes from, by key, for the stages whose Parts come from some of them."""
     sizes = {p.key: sum(s["end"] - s["start"] for s in p.work["slices"]) for p in plan.stages["extract"]}
-    for stage in ("measure", "judge", "select"):
-        sizes |= {p.key: sizes.get(p.work.get("extract", ""), 0) for p in plan.stages[stage]}
+    for stage in ("lines", "measure", "judge", "select"):
+        sizes |= {p.key: sizes.get(p.work.get("extract", ""), 0) for p in plan.stages.get(stage, ())}
     return sizes | {p.key: sum(sizes[key] for key in p.work["select"]) for p in plan.stages["pack"]}
 
 

@@ -170,15 +170,66 @@ class QualityModel(Options):
 QualityName = Annotated[str, Field(pattern=QUALITY_NAME)]
 
 
+OVERLAP_RULE = "benchmark_overlap"
+"""The line rule that cuts n-grams of benchmarks. The others exclude each other; this one follows whichever applies."""
+
+
 class LineStep(Options):
     """A Rewrite that marks lines to be left out; `kept_*` measures are taken on the other lines."""
 
     type: Literal["lines"]
-    rule: Literal["c4", "c4-terminal", "c4-original", "dclm"] = Field(
+    rule: Literal["c4", "c4-terminal", "c4-original", "dclm", "benchmark_overlap"] = Field(
         description="c4: lines that C4 drops, and its citation marks, as FineWeb has it. c4-terminal: those that end "
-        "in no terminal mark, too. c4-original: the code that made C4. dclm: DCLM-Baseline's (see docs/quality.md)."
+        "in no terminal mark, too. c4-original: the code that made C4. dclm: DCLM-Baseline's (see docs/quality.md). "
+        "benchmark_overlap: lines that hold or touch an n-gram of `overlap`, after any other rule (docs/overlap.md)."
     )
     where: Where = Where()
+
+
+class RepeatedLines(Options):
+    """A Rewrite that leaves out lines which other documents hold, too, as CCNet does: see Repeated lines."""
+
+    type: Literal["repeated_lines"]
+    scope: Literal["all", "source", "site"] = Field(
+        "all",
+        description="Among which documents a line is looked for: all, those of the same source, or those of the same "
+        "registered domain of the URL. CCNet: all that are loaded together.",
+    )
+    min_documents: int = Field(
+        2, ge=2, description="A line that so many documents hold is repeated. CCNet: 2 (arXiv 1911.00359, section 3.1)."
+    )
+    keep: Literal["first", "none"] = Field(
+        "first",
+        description="`first`: the first such line of the document with the smallest id stays. `none`: all go, as in "
+        "the code that made CCNet's corpus (facebookresearch/cc_net, cc_net/dedup.py, deduplicate_two_pass).",
+    )
+    min_words: int = Field(
+        1, ge=1, description="Lines of fewer words stay, and are not counted. CCNet has no such bound."
+    )
+    where: Where = Where()
+
+    min_share: ClassVar[float] = 0.0
+
+
+class SiteBoilerplate(Options):
+    """A Rewrite that leaves out lines which many pages of a site hold, on all of them: see Repeated lines."""
+
+    type: Literal["site_boilerplate"]
+    min_documents: int = Field(
+        5, ge=2, description="Pages of the site that hold such a line, at least. Default: Gristmill's choice."
+    )
+    min_share: float = Field(
+        0.1, ge=0, le=1, description="Share of the site's pages, at least. Default: Gristmill's choice."
+    )
+    min_words: int = Field(1, ge=1, description="Lines of fewer words stay, and are not counted.")
+    where: Where = Where()
+
+    scope: ClassVar[str] = "site"
+    keep: ClassVar[str] = "none"
+
+
+CountedStep = RepeatedLines | SiteBoilerplate
+"""A step that has to know how many documents hold a line."""
 
 
 class Limit(Options):
@@ -272,7 +323,9 @@ VERDICT_PREFIX = "verdict_"
 """With the place of a datatrove step among such steps, from 0, behind it: the column of a recipe's measures that says
 "" of a document that passes the step, else the reason that its class gives."""
 
-Step = Annotated[PresetStep | LineStep | Limit | DatatroveStep, Field(discriminator="type")]
+Step = Annotated[
+    PresetStep | LineStep | RepeatedLines | SiteBoilerplate | Limit | DatatroveStep, Field(discriminator="type")
+]
 
 
 def _region(text: str) -> str:

@@ -17,6 +17,7 @@ from pipeline.measures import ON_REQUEST
 from pipeline.steps.options import (
     PRESET_FILES,
     VERDICT_PREFIX,
+    CountedStep,
     DatatroveStep,
     Limit,
     LimitOverride,
@@ -27,6 +28,8 @@ from pipeline.steps.options import (
 )
 
 BY_LANGUAGE = "by_language"
+ReadingStep = LineStep | CountedStep | DatatroveStep
+"""A step that reads texts."""
 
 
 class PresetError(ValueError):
@@ -75,7 +78,7 @@ def _for_languages(file: dict[str, Any], step: dict[str, Any]) -> Iterator[dict[
         yield {**step, "where": {"language": languages}} if left_out else step
 
 
-def expand(steps: Iterable[Step]) -> tuple[tuple[LineStep | DatatroveStep, ...], tuple[Limit, ...]]:
+def expand(steps: Iterable[Step]) -> tuple[tuple[ReadingStep, ...], tuple[Limit, ...]]:
     """The steps of a recipe that read texts and its Limits, each in order, with presets written out.
 
     A preset's `where` goes to each of its steps, and of those for some languages to the ones that both name; `override`
@@ -86,7 +89,7 @@ def expand(steps: Iterable[Step]) -> tuple[tuple[LineStep | DatatroveStep, ...],
         PresetError: an override of a Limit that the preset does not have, or that is no valid Limit; two Limits with
             one name that apply to the same documents.
     """
-    reading: list[LineStep | DatatroveStep] = []
+    reading: list[ReadingStep] = []
     limits: list[Limit] = []
     seen: set[tuple[str, Where]] = set()
     for place, step in _parts(steps):
@@ -104,7 +107,7 @@ def expand(steps: Iterable[Step]) -> tuple[tuple[LineStep | DatatroveStep, ...],
     return tuple(reading), tuple(limits)
 
 
-def resolved(steps: Iterable[Step]) -> tuple[LineStep | Limit | DatatroveStep, ...]:
+def resolved(steps: Iterable[Step]) -> tuple[ReadingStep | Limit, ...]:
     """Steps that say the same as a recipe's, with presets written out; line rules first where this changes nothing.
 
     Raises:
@@ -116,7 +119,22 @@ def resolved(steps: Iterable[Step]) -> tuple[LineStep | Limit | DatatroveStep, .
     return tuple(sorted(parts, key=lambda step: isinstance(step, Limit)))
 
 
-def _parts(steps: Iterable[Step]) -> Iterator[tuple[int, LineStep | Limit | DatatroveStep]]:
+def counted_steps(steps: Iterable[Step], source: str) -> tuple[CountedStep, ...]:
+    """The steps of a recipe that count the lines of a source, in order.
+
+    A step counts the documents of the sources that its `where` names, in all languages, since lines are counted before
+    a language is known.
+    """
+    found = (step for step in steps if isinstance(step, CountedStep))
+    return tuple(step for step in found if not step.where.source or source in step.where.source)
+
+
+def count_group(step: CountedStep) -> tuple[str, ...]:
+    """What tells apart the counts that steps need: the scope, and the names of the sources, if not all are meant."""
+    return step.scope, *sorted(set(step.where.source))
+
+
+def _parts(steps: Iterable[Step]) -> Iterator[tuple[int, ReadingStep | Limit]]:
     """The steps that a recipe's come to, each with the place in the recipe that it is from."""
     for place, step in enumerate(steps):
         for part in _written_out(place, step) if isinstance(step, PresetStep) else (step,):

@@ -23,7 +23,8 @@ DECIMAL_SEPARATORS = (0x2E, 0x2C, 0x060C, 0x066B, 0x2396, 0x2397, 0x2398)
 INVISIBLE = (0x00AD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF)
 """Soft hyphen, zero-width spaces and joiners, byte order mark: they show nothing, so they neither count nor divide."""
 
-# What the table of `_simplified` holds for a code point: `_BREAK`, `_DROPPED`, or the simplified code point and a flag.
+# What the table of `simplified_characters` holds for a code point: `_BREAK`, `_DROPPED`, or the simplified code point
+# and a flag.
 _BREAK = 0
 _DROPPED = -1
 _ALONE = 1 << 24
@@ -32,7 +33,7 @@ _CODE_POINT = (1 << 24) - 1
 
 _BASIS = np.uint64(0xCBF29CE484222325)
 """FNV's 64-bit offset basis, the hash of no bytes (RFC 9923)."""
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """2**64 divided by the golden ratio, odd: base of the polynomial over the words of a shingle (Knuth, TAOCP 3, 6.4)."""
 
 
@@ -46,7 +47,7 @@ def shingle_hashes(
 
     The hash of a word is 64-bit FNV-1a (Fowler, Noll, Vo; RFC 9923) over its simplified UTF-8, finished by `fmix64` of
     MurmurHash3 (Appleby, smhasher). The hash of words w1 ... wn is `fmix64(sum(hash(wi) * M**(n - i)) mod 2**64)`, a
-    rolling polynomial (Karp, Rabin 1987), M being `_MULTIPLIER`; for 32 bits its halves are combined by exclusive or.
+    rolling polynomial (Karp, Rabin 1987), M being `MULTIPLIER`; for 32 bits its halves are combined by exclusive or.
 
     Args:
         texts: a LargeStringArray without nulls.
@@ -66,19 +67,21 @@ def shingle_hashes(
     # A word takes two bytes or more, the last one excepted: a letter and what ends it, or one letter of three bytes.
     hashes = np.empty(int(offsets[-1] - offsets[0] + len(texts)) // 2, dtype)
     ends = np.zeros(len(texts) + 1, np.int64)
-    _shingle_hashes(data, offsets, _simplified(), ngram_words, hashes, ends)
+    _shingle_hashes(data, offsets, simplified_characters(), ngram_words, hashes, ends)
     return hashes[: ends[-1]].copy(), ends
 
 
 @cache
-def _simplified() -> np.ndarray:
-    """What each code point becomes, as int32: see `_BREAK` and its neighbours."""
+def simplified_characters(numbers_to_zero: bool = True) -> np.ndarray:
+    """What each code point becomes, as int32: see `_BREAK` and its neighbours. Not `numbers_to_zero`: a digit is a
+    character like any other."""
     flags, lower, base = c.character_tables()
     out = base[lower].astype(np.int32)
     out[flags & (c.IDEOGRAPH | c.KANA | c.UNSPACED) != 0] |= _ALONE
     in_word = (flags & (c.WORD | c.MARK) != 0) & (flags & c.SHINGLE_BREAK == 0)
     out[~in_word] = _BREAK
-    out[flags & c.DIGIT != 0] = ord("0") | _DIGIT
+    if numbers_to_zero:
+        out[flags & c.DIGIT != 0] = ord("0") | _DIGIT
     out[flags & c.NONSPACING_MARK != 0] = _DROPPED
     out[list(INVISIBLE)] = _DROPPED
     return out
@@ -137,7 +140,7 @@ def _number_end(data: np.ndarray, place: int, end: int, simplified: np.ndarray) 
 
 
 @leaf
-def _word_hashes(data: np.ndarray, start: int, end: int, simplified: np.ndarray, out: np.ndarray) -> int:
+def word_hashes(data: np.ndarray, start: int, end: int, simplified: np.ndarray, out: np.ndarray) -> int:
     """Write the hash of each word of `data[start:end]` to `out`; the number of words.
 
     ASCII letters and separators, most bytes of most texts, take the first branch, which itself does not branch: where
@@ -194,14 +197,14 @@ def _shingle_hashes(
     words = np.empty(longest // 2 + 2, np.uint64)
     written = 0
     for text in range(len(offsets) - 1):
-        n = _word_hashes(data, offsets[text], offsets[text + 1], simplified, words)
+        n = word_hashes(data, offsets[text], offsets[text + 1], simplified, words)
         width = min(n, ngram_words)
         leaving = np.uint64(1)
         for _ in range(width):
-            leaving = np.uint64(leaving * _MULTIPLIER)
+            leaving = np.uint64(leaving * MULTIPLIER)
         rolling = np.uint64(0)
         for i in range(n):
-            rolling = np.uint64(rolling * _MULTIPLIER + words[i])
+            rolling = np.uint64(rolling * MULTIPLIER + words[i])
             if i >= width:
                 rolling = np.uint64(rolling - words[i - width] * leaving)
             if i >= width - 1:

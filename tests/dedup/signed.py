@@ -47,7 +47,12 @@ def part_of(signed: pa.Table, options: DedupOptions, row_group_rows: int = 7, **
     batch = pa.RecordBatch.from_arrays([c.combine_chunks() for c in signed.columns], schema=signed.schema)
     file = io.BytesIO()
     pq.write_table(keys_of(signed, options), file, row_group_size=row_group_rows)
-    return SignedPart(len(signed), lambda: nullcontext(batch), lambda: pq.ParquetFile(file), **fields)
+    return SignedPart(
+        len(signed),
+        lambda: nullcontext(batch),
+        lambda rows: pq.read_table(file, filters=rows, use_threads=False),
+        **fields,
+    )
 
 
 def all_edges(parts: list[SignedPart], options: DedupOptions, n_ranges: int = 1) -> list[pa.Table]:

@@ -17,8 +17,9 @@ import pytest
 
 from pipeline.files import PartStore
 from pipeline.manifest import canonical_json
-from pipeline.plan import STAGES, all_libraries, library_versions, make_plan
+from pipeline.plan import COUNTING_STAGES, STAGES, Part, all_libraries, library_versions, make_plan
 from pipeline.recipe import load_recipe
+from pipeline.run.task import run_part
 from tests.small_dataset import planted_rows
 
 GOLDEN = Path(__file__).with_name("stage_bytes.json")
@@ -36,6 +37,8 @@ mixture: {weights: {web: 0.2, rows: 0.8}, max_epochs: 50, tolerance: 0.2}
 tokenizer: {vocab_size: 700}
 packing: {seq_len: 128, validation_share: 0.05}
 """
+COUNTING = RECIPE.replace("steps:\n", "steps:\n  - {type: repeated_lines}\n  - {type: site_boilerplate}\n")
+"""For the stages that the recipe does not have."""
 
 
 def stage_digests(folder: Path) -> dict[str, str]:
@@ -48,17 +51,26 @@ def stage_digests(folder: Path) -> dict[str, str]:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     store = PartStore(str(folder / "out" / "golden"))
-    found = {}
-    for stage, parts in make_plan(load_recipe(recipe, ())).stages.items():
-        if stage == "describe":  # its manifest holds the recipe with this folder's path
-            continue
-        hasher = hashlib.sha256()
+    plan = make_plan(load_recipe(recipe, ()))
+    # Describe's manifest holds the recipe with this folder's path.
+    found = {stage: digest(store, parts) for stage, parts in plan.stages.items() if stage != "describe"}
+    recipe.write_text(COUNTING.replace("DATA", str(folder)))
+    counting = load_recipe(recipe, ())
+    for stage in COUNTING_STAGES:
+        parts = make_plan(counting).stages[stage]
         for part in parts:
-            marker = store.marker(stage, part.key)
-            files = [(f.name, f.sha256, f.size, f.rows) for f in marker.files]
-            hasher.update(canonical_json([part.label, files, marker.counts, marker.facts]))
-        found[stage] = hasher.hexdigest()
+            run_part(counting, part, store)
+        found[stage] = digest(store, parts)
     return found
+
+
+def digest(store: PartStore, parts: tuple[Part, ...]) -> str:
+    hasher = hashlib.sha256()
+    for part in parts:
+        marker = store.marker(part.stage, part.key)
+        files = [(f.name, f.sha256, f.size, f.rows) for f in marker.files]
+        hasher.update(canonical_json([part.label, files, marker.counts, marker.facts]))
+    return hasher.hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +82,8 @@ def upstream_versions(stage: str) -> dict[str, str]:
     """Versions that may change the bytes of a stage: its own and those of the stages before it."""
     joined: dict[str, str] = {}
     for name in STAGES:
-        joined |= library_versions(name)
+        if name not in COUNTING_STAGES or stage in COUNTING_STAGES:
+            joined |= library_versions(name)
         if name == stage:
             break
     return joined
@@ -92,4 +105,6 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         digests = stage_digests(Path(temporary))
     stages = {name: {"revision": STAGES[name].revision, "sha256": digest} for name, digest in digests.items()}
-    GOLDEN.write_text(json.dumps({"libraries": all_libraries(), "stages": stages}, indent=1) + "\n")
+    GOLDEN.write_text(
+        json.dumps({"libraries": all_libraries() | library_versions("lines"), "stages": stages}, indent=1) + "\n"
+    )

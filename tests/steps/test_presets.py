@@ -9,7 +9,7 @@ from pipeline.measures import LANGUAGE_STOPS
 from pipeline.recipe import schema
 from pipeline.steps.language import LanguageId
 from pipeline.steps.limits import judge
-from pipeline.steps.options import PRESET_FILES, PRESETS, Limit, LimitOverride, PresetStep, Where
+from pipeline.steps.options import OVERLAP_RULE, PRESET_FILES, PRESETS, Limit, LimitOverride, PresetStep, Where
 from pipeline.steps.presets import PresetError, expand, preset_source, preset_steps
 from pipeline.text.chunks import measure_chunks, removed_word_fraction
 from pipeline.text.line_rules import RULES, mark_lines
@@ -75,7 +75,7 @@ def test_names_are_those_of_the_files() -> None:
 
 
 def test_line_rules_of_a_recipe_are_those_that_exist() -> None:
-    assert schema()["$defs"]["LineStep"]["properties"]["rule"]["enum"] == list(RULES)
+    assert schema()["$defs"]["LineStep"]["properties"]["rule"]["enum"] == [*RULES, OVERLAP_RULE]
 
 
 def test_fineweb_v1_differs_where_its_code_did() -> None:
