@@ -86,7 +86,7 @@ def _parts(folder: Path) -> list[SignedPart]:
         SignedPart(
             n_rows=store.marker("measure", key).file(SIGNATURES).rows,
             signed=partial(store.batch, "measure", key, SIGNATURES),
-            keys=partial(store.row_groups, "measure", key, KEYS),
+            keys=partial(store.table, "measure", key, KEYS, None),
         )
         for key in keys
     ]
