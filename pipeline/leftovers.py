@@ -91,16 +91,17 @@ def _lineage(store: PartStore, described: Marker) -> Iterator[Name]:
     repeats: set[str] = set()
     for key in selected:
         yield "select", key
-        row: dict[str, str] = _inputs(store, "select", key)[0]
+        row: dict[str, str] = next(iter(_inputs(store, "select", key)), {})
         yield from row.items()
         if "lines" in row and (measured := _marker(store, "measure", row["measure"])):
             repeats.update(measured.ingredients["inputs"][1:])
     yield from (("repeats", key) for key in repeats)
-    matched: list[dict[str, str]] = _inputs(store, "cluster", cluster)[1]
-    yield from (("match", entry["key"]) for entry in matched)
+    _, matched, earlier = _inputs(store, "cluster", cluster) or ("", [], [])
+    yield from (("match", key) for key in matched)
+    yield from (("measure", key) for key in earlier)
 
 
 def _inputs(store: PartStore, stage: str, key: str) -> list[Any]:
-    """The inputs of a Part; empty ones if it is gone."""
+    """The inputs of a Part; none if it is gone."""
     marker = _marker(store, stage, key)
-    return list(marker.ingredients["inputs"]) if marker else [{}, []]
+    return list(marker.ingredients["inputs"]) if marker else []

@@ -440,7 +440,8 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     )
     cluster_fields = {"survivor": dump["dedup"]["survivor"], "sources": sources}
     matched = [m.key for m in match]
-    cluster = _part("cluster", "all", cluster_fields, [upstream, matched], {**compared, "match": matched})
+    from_all = [upstream, matched, compared["earlier"]]
+    cluster = _part("cluster", "all", cluster_fields, from_all, {**compared, "match": matched})
     select_fields = {"pii": dump["pii"]}
     if recipe.keep.signatures:
         select_fields["keep"] = {"signatures": True, **signature}
