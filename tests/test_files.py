@@ -5,6 +5,7 @@ from pathlib import Path
 
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.local import LocalFileSystem
@@ -91,6 +92,32 @@ def test_a_truncated_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DamagedError, match="found none"):
         store.table("extract", "k1", "documents.parquet")
+
+
+@pytest.mark.parametrize("rows", [0, 5])
+def test_a_batch_is_read_back_as_it_was_written(url: str, rows: int) -> None:
+    store = PartStore(url)
+    out = PartWriter(store, "measure", "k1", "label", {})
+    table = pa.table({"id": pa.array([b"%02d" % i for i in range(rows)], pa.binary(2)), "n": pa.array(range(rows))})
+    out.write_batch("signatures.arrow", pa.concat_tables([table.slice(0, 2), table.slice(2)]))
+    out.commit()
+    for _ in range(2):  # of a store the second time from the copy
+        with store.batch("measure", "k1", "signatures.arrow") as batch:
+            assert batch.to_pydict() == table.to_pydict()
+    path = Path(url.removeprefix("norename://")) / "work" / "measure" / "k1" / "signatures.arrow"
+    os.truncate(path, path.stat().st_size - 1)
+    with pytest.raises(DamagedError, match="remove the folder"), store.batch("measure", "k1", "signatures.arrow"):
+        pass
+
+
+def test_only_the_rows_asked_for_are_read(url: str) -> None:
+    store = PartStore(url)
+    out = PartWriter(store, "measure", "k1", "label", {})
+    out.write_table("keys.parquet", pa.table({"key": pa.array(range(100_000), pa.uint64())}))
+    out.commit()
+    wanted = (pc.field("key") >= 40_000) & (pc.field("key") < 40_003)
+    assert store.table("measure", "k1", "keys.parquet", None, wanted)["key"].to_pylist() == [40_000, 40_001, 40_002]
+    assert len(store.table("measure", "k1", "keys.parquet")) == 100_000
 
 
 def test_a_flipped_byte_is_refused(tmp_path: Path) -> None:
