@@ -9,7 +9,7 @@ from dedup_growth import growth
 from dedup_speed import speed
 
 QUICK_BYTES = 4_000_000
-SPEED_DOCUMENTS, QUICK_SPEED_DOCUMENTS = 1_000, 100
+SPEED_DOCUMENTS, QUICK_SPEED_DOCUMENTS = 1_000, 50
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +60,10 @@ def find_clusters(folder: Path, n_workers: int, options: DedupOptions) -> dict[s
     Returns processor seconds of all processes, and wall seconds. Workers start before, and nobody is charged for it:
     that takes as long for few documents as for many.
     """
-    bands = band_names(options)
-    with get_context("spawn").Pool(n_workers, _warm, (folder, options)) as pool:
-        pool.map(_wait, range(n_workers), chunksize=1)
-        _warm(folder, options)
+    bands, context = band_names(options), get_context("spawn")
+    ready = context.Barrier(n_workers + 1)
+    with context.Pool(n_workers, _start, (folder, options, ready)) as pool:
+        _start(folder, options, ready)
         wall, begun = time.perf_counter(), time.process_time()
         cpu_s = sum(pool.imap_unordered(partial(_match_band, folder, options), bands))
         store = PartStore(str(folder))
@@ -102,16 +103,16 @@ def _ranks(_: int, rows: Rows) -> pa.Table:
     return pa.table({"source_rank": zeros, "n_chars": zeros})
 
 
-def _warm(folder: Path, options: DedupOptions) -> None:
-    """Load the compiled kernels: go through the first Part."""
-    parts = _parts(folder)[:1]
-    edges = [match(parts, band_names(options)[-1], WHOLE, options).edges]
-    cluster(lambda: edges, parts, _ranks, options)
-
-
-def _wait(_: int) -> None:
-    """Keeps one worker from taking the part of another that is not ready yet."""
-    time.sleep(0.2)
+def _start(folder: Path, options: DedupOptions, ready: Barrier) -> None:
+    """Load the compiled kernels, by going through the first Part, and wait for the others."""
+    try:
+        parts = _parts(folder)[:1]
+        edges = [match(parts, band_names(options)[-1], WHOLE, options).edges]
+        cluster(lambda: edges, parts, _ranks, options)
+    except BaseException:
+        ready.abort()  # else the others would wait for ever
+        raise
+    ready.wait()
 
 
 if __name__ == "__main__":
