@@ -127,7 +127,7 @@ def _all_ranks(members: Members, ranks: Ranks, options: DedupOptions) -> list[np
 
 def _by_part(members: Members) -> npt.NDArray[np.int64]:
     """The members that some Part has, by Part and row, and so by Part and id."""
-    order: npt.NDArray[np.int64] = np.lexsort((members.row, members.part))
+    order: npt.NDArray[np.int64] = np.argsort(members.part.astype(np.int64) << 32 | members.row)  # a Part has < 2**32
     return order[members.part[order] >= 0]
 
 

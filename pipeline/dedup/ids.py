@@ -38,6 +38,20 @@ def id_pairs(table: pa.Table | pa.RecordBatch, name: str, rows: np.ndarray | sli
     return raw[rows].view(">u8").astype(np.uint64)
 
 
+def sorted_order(pairs: np.ndarray) -> np.ndarray:
+    """The order that sorts `pairs`, uint64 [n, 2]: int64 [n].
+
+    Ids are hashes, so the first halves alone nearly always tell; sorting them takes a quarter of the time of sorting by
+    two columns, which is done if they do not.
+    """
+    high = np.ascontiguousarray(pairs[:, 0])
+    order: np.ndarray = np.argsort(high)
+    low, high = pairs[order, 1], high[order]
+    if np.any((high[1:] == high[:-1]) & (low[1:] < low[:-1])):
+        order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    return order
+
+
 def ids_of(pairs: np.ndarray) -> pa.FixedSizeBinaryArray:
     """The ids whose `id_pairs` are given: the inverse. `pairs`: uint64, shape (n, 2)."""
     raw = np.ascontiguousarray(pairs.astype(">u8"))

@@ -74,11 +74,16 @@ def signature_values(signed: pa.Table | pa.RecordBatch, options: DedupOptions) -
     return _raw(signed, "signature").view(DTYPES[options.scheme].newbyteorder("<"))
 
 
+def value_width(band: str, options: DedupOptions) -> int:
+    """Bytes that must be equal under a key of `band`."""
+    return 16 if band in _CODES else DTYPES[options.scheme].itemsize * options.rows
+
+
 def value_bytes(signed: pa.Table | pa.RecordBatch, band: str, options: DedupOptions) -> npt.NDArray[np.uint8]:
     """The bytes that must be equal under a key of `band`, uint8 [n, width], without a copy; of a null, anything."""
     if band in _CODES:
         return _raw(signed, band)
-    start = band_code(band) * (width := DTYPES[options.scheme].itemsize * options.rows)
+    start = band_code(band) * (width := value_width(band, options))
     return _raw(signed, "signature")[:, start : start + width]
 
 

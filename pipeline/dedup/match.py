@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.dedup.ids import id_pairs, ids_of
-from pipeline.dedup.keys import band_code, value_bytes
+from pipeline.dedup.ids import id_pairs, ids_of, sorted_order
+from pipeline.dedup.keys import band_code, value_bytes, value_width
 from pipeline.dedup.options import BAND_PREFIX, DedupOptions
 from pipeline.dedup.parts import Rows, SignedPart, gather, read_keys
 from pipeline.dedup.verify import Verified, verified_edges
@@ -27,7 +27,9 @@ EDGES = pa.schema([pa.field("a", ID_TYPE, nullable=False), pa.field("b", ID_TYPE
 record."""
 
 RANGE_ROWS = 16_000_000
-"""Keys that are joined at a time, about: 40 bytes each while they are sorted."""
+"""Keys that are held at a time, about: 24 bytes each."""
+SLICE_ROWS = 65_536
+"""Keys that are sorted at a time: with their places 1 MiB, which fits a level-2 cache."""
 KEY_SPACE = 1 << 64
 
 
@@ -47,8 +49,8 @@ def match(parts: Sequence[SignedPart], band: str, span: tuple[int, int], options
         span: first key, and the one after the last: a range of [0, `KEY_SPACE`).
         options: gives `verify`, which near duplicates have to pass.
 
-    Memory: 40 bytes for each of about `RANGE_ROWS` keys, or for each document of the heaviest key if those are more;
-    70 bytes for each document in a group, and 50 for each edge.
+    Memory: 24 bytes for each of about `RANGE_ROWS` keys, or for each document of the heaviest key if those are more;
+    100 bytes and the value for each document in a group, and 50 for each edge.
 
     Raises:
         ValueError: a Part's tables are not what they should be.
@@ -60,57 +62,81 @@ def match(parts: Sequence[SignedPart], band: str, span: tuple[int, int], options
     edges: list[npt.NDArray[np.uint64]] = [np.empty((0, 4), np.uint64)]
     verified = Verified(0, 0)
     for low, high in pairwise(bounds):
-        part_of, rows, groups = _groups(parts, band, low, high - 1, options)
+        part_of, rows, groups, ids = _groups(parts, band, low, high, options)
         if options.verify is not None and band.startswith(BAND_PREFIX):
             pairs, found = verified_edges(parts, part_of, rows, groups, options)
             verified = Verified(verified.compared + found.compared, verified.rejected + found.rejected)
         else:
             pairs = _stars(groups)
-        ids = (
-            gather(parts, part_of, rows, lambda signed, at: id_pairs(signed, "id", at))
-            if len(rows)
-            else edges[0][:, :2]
-        )
         edges.append(np.hstack([ids[pairs[:, 0]], ids[pairs[:, 1]]]))
     return Matched(_sorted_edges(np.concatenate(edges)), verified)
 
 
+class _Run(NamedTuple):
+    """Of one Part the keys in a range, ascending; `mixed` with scopes, so that unequal scopes have unequal keys."""
+
+    part: int
+    keys: npt.NDArray[np.uint64]
+    mixed: npt.NDArray[np.uint64]
+    rows: Rows
+
+
 def _groups(
-    parts: Sequence[SignedPart], band: str, first: int, last: int, options: DedupOptions
-) -> tuple[npt.NDArray[np.int32], Rows, npt.NDArray[np.int64]]:
-    """Documents in groups of two or more: their Parts and rows, and the numbers of their groups, ascending; by id
-    within a group."""
-    part_of, rows, keys = _candidates(parts, band, first, last)
-    order = np.argsort(keys)
-    order = order[_repeats(keys[order])]
-    part_of, rows, keys = part_of[order], rows[order], keys[order]
-    values = gather(parts, part_of, rows, lambda signed, at: value_bytes(signed, band, options)[at])
-    ids = gather(parts, part_of, rows, lambda signed, at: id_pairs(signed, "id", at))
-    if not len(rows):
-        return part_of, rows, np.empty(0, np.int64)
-    order = np.lexsort((ids[:, 1], ids[:, 0], keys))
+    parts: Sequence[SignedPart], band: str, first: int, end: int, options: DedupOptions
+) -> tuple[npt.NDArray[np.int32], Rows, npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+    """Documents in groups of two or more: their Parts and rows, the numbers of their groups, ascending, and their ids,
+    ascending within a group."""
+    part_of, rows, keys = _with_equal_keys(
+        [_run(part, place, band, first, end) for place, part in enumerate(parts)], first, end
+    )
+    width = value_width(band, options)
+    kind = np.dtype([("id", np.uint64, 2), ("value", np.uint8, width)])
+
+    def read(signed: pa.RecordBatch, at: Rows) -> npt.NDArray[np.void]:
+        found = np.empty(len(at), kind)
+        found["id"], found["value"] = id_pairs(signed, "id", at), value_bytes(signed, band, options)[at]
+        return found
+
+    found = gather(parts, part_of, rows, read) if len(rows) else np.empty(0, kind)
+    order = sorted_order(found["id"])
+    order = order[np.argsort(keys[order], kind="stable")]
     groups = np.empty(len(order), np.int64)
-    _number_groups(keys[order], np.ascontiguousarray(values[order]), groups)
+    _number_groups(keys[order], np.ascontiguousarray(found["value"][order]), groups)
     by_group = np.argsort(groups, kind="stable")
     by_group = by_group[_repeats(groups[by_group])]
-    return part_of[order[by_group]], rows[order[by_group]], groups[by_group]
+    order, groups = order[by_group], groups[by_group]
+    return part_of[order], rows[order], groups, found["id"][order]
 
 
-def _candidates(
-    parts: Sequence[SignedPart], band: str, first: int, last: int
+def _run(part: SignedPart, place: int, band: str, first: int, end: int) -> _Run:
+    keys, rows = read_keys(part, band_code(band), first, end - 1)
+    if part.is_candidate is not None:
+        mask = part.is_candidate()[rows]
+        keys, rows = keys[mask], rows[mask]
+    mixed = keys ^ _scope_hashes(part.scopes())[rows] if part.scopes is not None and len(rows) else keys
+    return _Run(place, keys, mixed, rows)
+
+
+def _with_equal_keys(
+    runs: Sequence[_Run], first: int, end: int
 ) -> tuple[npt.NDArray[np.int32], Rows, npt.NDArray[np.uint64]]:
-    """Parts, rows and keys of the documents that take part; equal keys of unequal scopes are made unequal."""
+    """Parts, rows and keys of the documents whose key another one has, too.
+
+    Runs are sorted, so the range is gone through in slices that fit the processor's cache.
+    """
+    n_slices = max(1, sum(len(run.rows) for run in runs) // SLICE_ROWS)
+    bounds = np.array([first + (end - first) * i // n_slices for i in range(1, n_slices)], np.uint64)
+    cuts = [[0, *np.searchsorted(run.keys, bounds).tolist(), len(run.keys)] for run in runs]
     part_of, rows, keys = [np.empty(0, np.int32)], [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
-    for place, part in enumerate(parts):
-        found, at = read_keys(part, band_code(band), first, last)
-        if part.is_candidate is not None:
-            mask = part.is_candidate()[at]
-            found, at = found[mask], at[mask]
-        if part.scopes is not None and len(at):
-            found = found ^ _scope_hashes(part.scopes())[at]
-        part_of.append(np.full(len(at), place, np.int32))
-        rows.append(at)
-        keys.append(found)
+    for i in range(n_slices if runs else 0):
+        at = [slice(cut[i], cut[i + 1]) for cut in cuts]
+        some = np.concatenate([run.mixed[here] for run, here in zip(runs, at, strict=True)])
+        order = np.argsort(some)
+        order = order[_repeats(some[order])]
+        sizes = [here.stop - here.start for here in at]
+        part_of.append(np.repeat(np.array([run.part for run in runs], np.int32), sizes)[order])
+        rows.append(np.concatenate([run.rows[here] for run, here in zip(runs, at, strict=True)])[order])
+        keys.append(some[order])
     return np.concatenate(part_of), np.concatenate(rows), np.concatenate(keys)
 
 

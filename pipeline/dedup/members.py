@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.dedup.ids import hex_id, id_pairs
+from pipeline.dedup.ids import hex_id, id_pairs, sorted_order
 from pipeline.dedup.parts import Rows, SignedPart
 from pipeline.kernels import leaf
 
@@ -78,8 +78,8 @@ def gather_members(edges: Iterable[pa.Table], parts: Sequence[SignedPart]) -> Me
 
 def _union(*ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """All ids, shape (n, 2), sorted, each once."""
-    joined = np.concatenate(ids)
-    joined = joined[np.lexsort((joined[:, 1], joined[:, 0]))]
+    joined: npt.NDArray[np.uint64] = np.concatenate(ids)
+    joined = joined[sorted_order(joined)]
     new = np.ones(len(joined), np.bool_)
     new[1:] = (joined[1:] != joined[:-1]).any(axis=1)
     return joined[new]
