@@ -679,7 +679,7 @@ def _signed_parts(recipe: Recipe, part: Part, store: PartStore) -> list[SignedPa
                 n_rows=store.marker("measure", key).file("signatures.arrow").rows,
                 signed=partial(store.batch, "measure", key, "signatures.arrow"),
                 keys=partial(store.table, "measure", key, "keys.parquet", None),
-                is_candidate=None if is_earlier else partial(_is_candidate, recipe, store, part.work["rows"][place]),
+                is_candidate=None if is_earlier else _candidates(recipe, store, part.work["rows"][place]),
                 scopes=_scopes(recipe, store, key, None if is_earlier else part.work["rows"][place]),
                 is_earlier=is_earlier,
             )
@@ -687,14 +687,22 @@ def _signed_parts(recipe: Recipe, part: Part, store: PartStore) -> list[SignedPa
     return parts
 
 
-def _is_candidate(recipe: Recipe, store: PartStore, row: Mapping[str, str]) -> npt.NDArray[np.bool_]:
-    """Which documents of a Part passed every Limit, or are to be removed with their copies."""
-    decisions = store.table("judge", row["judge"], "decisions.parquet", ["id", "drop_reason"])
-    with store.batch("measure", row["measure"], "signatures.arrow") as signed:
-        _check_same_ids(pa.Table.from_batches([signed]), decisions)
+def _candidates(recipe: Recipe, store: PartStore, row: Mapping[str, str]) -> Callable[[], npt.NDArray[np.bool_]]:
+    """Which documents of a Part passed every Limit, or are to be removed with their copies.
+
+    Read once, and held as one bit a document: Match asks for each range of keys. Select checks that rows are the same.
+    """
     taken = ["", REMOVED] if recipe.removals.with_copies else [""]
-    passed: npt.NDArray[np.bool_] = pc.is_in(decisions["drop_reason"], pa.array(taken)).to_numpy()
-    return passed
+    held: list[tuple[int, npt.NDArray[np.uint8]]] = []
+
+    def is_candidate() -> npt.NDArray[np.bool_]:
+        if not held:
+            reasons = store.table("judge", row["judge"], "decisions.parquet", ["drop_reason"])["drop_reason"]
+            held.append((len(reasons), np.packbits(pc.is_in(reasons, pa.array(taken)).to_numpy())))
+        n, bits = held[0]
+        return np.unpackbits(bits, count=n).view(np.bool_)
+
+    return is_candidate
 
 
 def _scopes(
