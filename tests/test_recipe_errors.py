@@ -230,7 +230,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         GOOD + "dedup: {bandz: 3}\n",
         (),
         (
-            "r.yaml:4:9: dedup.bandz: unknown key; did you mean bands? Allowed here: exact, near, ngram_words, bands, rows, seed, scope, survivor",
+            "r.yaml:4:9: dedup.bandz: unknown key; did you mean bands? Allowed here: exact, url, near, ngram_words, threshold, n_permutations, bands, rows, scheme, seed, verify, scope, against, survivor, repeat_by_cluster_size",
         ),
     ),
     "source type": (
@@ -533,21 +533,21 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         GOOD + "dedup: [exact, near]\n",
         (),
         (
-            "r.yaml:4:8: dedup: expected a mapping with keys exact, near, ngram_words, bands, rows, seed, scope, survivor, found a list of 2; a mapping is written as lines `key: value` without dashes",
+            "r.yaml:4:8: dedup: expected a mapping with keys exact, url, near, ngram_words, threshold, n_permutations, bands, rows, scheme, seed, verify, scope, against, survivor, repeat_by_cluster_size, found a list of 2; a mapping is written as lines `key: value` without dashes",
         ),
     ),
     "false for a mapping": (
         GOOD + "dedup: false\n",
         (),
         (
-            "r.yaml:4:8: dedup: expected a mapping with keys exact, near, ngram_words, bands, rows, seed, scope, survivor, found false; a mapping is written as lines `key: value`, indented, below the key",
+            "r.yaml:4:8: dedup: expected a mapping with keys exact, url, near, ngram_words, threshold, n_permutations, bands, rows, scheme, seed, verify, scope, against, survivor, repeat_by_cluster_size, found false; a mapping is written as lines `key: value`, indented, below the key",
         ),
     ),
     "nothing for a mapping": (
         GOOD + "dedup:\n",
         (),
         (
-            "r.yaml:4:7: dedup: expected a mapping with keys exact, near, ngram_words, bands, rows, seed, scope, survivor, found nothing; write its keys below it, indented, or remove the line",
+            "r.yaml:4:7: dedup: expected a mapping with keys exact, url, near, ngram_words, threshold, n_permutations, bands, rows, scheme, seed, verify, scope, against, survivor, repeat_by_cluster_size, found nothing; write its keys below it, indented, or remove the line",
         ),
     ),
     "nothing for a number": (
@@ -895,7 +895,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         GOOD,
         ("dedup.bandz=3",),
         (
-            "--set dedup.bandz=3: dedup.bandz: unknown key; did you mean bands? Allowed here: exact, near, ngram_words, bands, rows, seed, scope, survivor",
+            "--set dedup.bandz=3: dedup.bandz: unknown key; did you mean bands? Allowed here: exact, url, near, ngram_words, threshold, n_permutations, bands, rows, scheme, seed, verify, scope, against, survivor, repeat_by_cluster_size",
         ),
     ),
     "set: entry that is not there": (
