@@ -87,7 +87,7 @@ def decoded(url: str) -> str:
 
 
 def _normal_host(host: str) -> str:
-    host = host.strip().rstrip(".").lower()
+    host = host.strip().translate(_DOTS).rstrip(".").lower()
     if len(host) > MAX_HOST_CHARS:
         host = host[-MAX_HOST_CHARS:].partition(".")[2]
     if host.isascii():
@@ -96,6 +96,10 @@ def _normal_host(host: str) -> str:
         return ".".join(label if label.isascii() else _ascii_label(label) for label in host.split("."))
     except UnicodeError:
         return host
+
+
+_DOTS = dict.fromkeys(map(ord, "\u3002\uff0e\uff61"), ".")
+"""Characters that are dots in a host, too (RFC 3490, section 3.1)."""
 
 
 @lru_cache(4096)

@@ -173,8 +173,7 @@ def recipe(folder: Path, overlap: str, steps: str = "[]") -> Path:
 
 def test_without_benchmarks_nothing_depends_on_the_other_fields(tmp_path: Path) -> None:
     plain, changed = (load_recipe(recipe(tmp_path, f"{{ngram_words: {n}}}")) for n in (13, 9))
-    assert "overlap" not in plain.model_dump(mode="json")
-    keys = [[part.key for part in make_plan(one).parts()] for one in (plain, changed)]
+    keys = [[part.key for part in make_plan(one).parts() if part.stage != "describe"] for one in (plain, changed)]
     assert keys[0] == keys[1]
     assert "overlap" not in make_plan(plain).stages["measure"][0].ingredients["recipe"]
 

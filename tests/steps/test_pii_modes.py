@@ -128,6 +128,7 @@ def test_select_counts_kinds_over_all_columns_and_names_values_alike() -> None:
     for column in ("language", "cluster"):
         value = pa.array(["en"], pa.string()) if column == "language" else documents["id"]
         documents = documents.append_column(column, value)
+    documents = documents.append_column("cluster_size", pa.array([1], pa.int32()))
     clean, replaced = stages._clean(documents, None, scrubber("pseudonym"))
     assert clean["url"].to_pylist() == ["https://x.example/?to=EMAIL_1"]
     assert clean["title"].to_pylist() == ["<EMAIL_1> and <PHONE_1>"]

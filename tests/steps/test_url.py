@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -180,6 +180,7 @@ PIECES = (
 )
 
 
+@example(["1.2.3.4\u3002", "http://bad.org\uff0e/", "x.bad\uff61org\u3002\u3002"])
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=12).map("".join), max_size=5))
 def test_a_column_is_judged_as_each_url_alone(urls: list[str]) -> None:
     rules = UrlRules(OPTIONS)
