@@ -16,6 +16,7 @@ from pipeline.dedup.options import BAND_PREFIX, EXACT, URL, DedupOptions, band_n
 from pipeline.dedup.signatures import DTYPES, without_shingles
 from pipeline.document import ID_TYPE, fixed_bytes
 from pipeline.kernels import leaf
+from pipeline.text.hashes import FNV_BASIS, fmix64, fnv_byte
 
 KEYS = pa.schema(
     [
@@ -106,21 +107,14 @@ def keys_of(signed: pa.Table, options: DedupOptions) -> pa.Table:
         order = np.argsort(hashes[rows], kind="stable")
         bands = np.full(len(rows), band_code(name), np.int16)
         tables.append(pa.Table.from_arrays([bands, hashes[rows[order]], rows[order]], schema=KEYS))
-    return pa.concat_tables(sorted(tables, key=_first_band)) if tables else KEYS.empty_table()
-
-
-def _first_band(keys: pa.Table) -> int:
-    return int(keys["band"][0].as_py()) if len(keys) else 0
+    return pa.concat_tables([KEYS.empty_table(), *tables])
 
 
 @leaf
 def _hash_rows(raw: np.ndarray, out: np.ndarray) -> None:
-    """FNV-1a, 64 bits (Fowler, Noll, Vo; RFC 9923), finished by `fmix64` of MurmurHash3 (Appleby, smhasher), so that
-    keys fill their range evenly."""
+    """FNV-1a, finished by `fmix64`, so that keys fill their range evenly."""
     for row in range(len(raw)):
-        h = np.uint64(0xCBF29CE484222325)
+        h = FNV_BASIS
         for byte in raw[row]:
-            h = np.uint64((h ^ np.uint64(byte)) * np.uint64(0x00000100000001B3))
-        h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD))
-        h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53))
-        out[row] = np.uint64(h ^ (h >> np.uint64(33)))
+            h = fnv_byte(h, byte)
+        out[row] = fmix64(h)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pipeline.dedup.options import DedupOptions
 from pipeline.kernels import kernel, leaf
 from pipeline.text.buffers import views
+from pipeline.text.hashes import fmix64
 from pipeline.text.url_parts import host_of, page_of
 
 EXACT_HASH_BYTES = 16
@@ -127,8 +128,8 @@ def without_shingles(signatures: np.ndarray) -> np.ndarray:
 
 
 @leaf
-def _mix_32(h: np.uint32) -> np.uint32:
-    """MurmurHash3's 32-bit finalizer `fmix32` (Appleby, smhasher, src/MurmurHash3.cpp), datasketch's pre-mix."""
+def _fmix32(h: np.uint32) -> np.uint32:
+    """MurmurHash3's 32-bit finalizer (Appleby, smhasher, src/MurmurHash3.cpp)."""
     h = np.uint32(h ^ (h >> np.uint32(16)))
     h = np.uint32(h * np.uint32(0x85EBCA6B))
     h = np.uint32(h ^ (h >> np.uint32(13)))
@@ -136,19 +137,12 @@ def _mix_32(h: np.uint32) -> np.uint32:
     return np.uint32(h ^ (h >> np.uint32(16)))
 
 
-@leaf
-def _mix_64(h: np.uint64) -> np.uint64:
-    """`fmix64` of the same."""
-    h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD))
-    h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53))
-    return np.uint64(h ^ (h >> np.uint64(33)))
-
-
 @kernel
 def _minimum_of_permutations(
     hashes: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarray, out: np.ndarray
 ) -> None:
-    """Lower `out[i, k]` to the smallest `a[k] * mix(h) + b[k]` over the shingles h of document i.
+    """Lower `out[i, k]` to the smallest `a[k] * mix(h) + b[k]` over the shingles h of document i, mix being
+    datasketch's pre-mix, `fmix32` or `fmix64`.
 
     The inner loop runs over shingles, not permutations: one load a step, and the minimum stays in a register. A block
     is filled up to a multiple of `_LANES` by repeating a shingle, which changes no minimum and leaves no scalar rest.
@@ -159,7 +153,7 @@ def _minimum_of_permutations(
             n = min(_BLOCK, offsets[document + 1] - start)
             for i in range(n):
                 h = hashes[start + i]
-                mixed[i] = _mix_64(np.uint64(h)) if hashes.itemsize == 8 else _mix_32(np.uint32(h))
+                mixed[i] = fmix64(np.uint64(h)) if hashes.itemsize == 8 else _fmix32(np.uint32(h))
             filled = (n + _LANES - 1) // _LANES * _LANES
             mixed[n:filled] = mixed[0]
             for k in range(len(a)):

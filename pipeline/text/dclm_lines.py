@@ -15,16 +15,14 @@ from pipeline.text.buffers import views
 from pipeline.text.characters import DIGIT, WORD, character_tables
 from pipeline.text.dclm_phrases import (
     MAX_PHRASE_WORDS,
-    NEWLINE,
     PHRASES,
     behind_space,
     count_line,
     cut_phrases,
     cut_piece,
-    line_end,
     lower_case,
 )
-from pipeline.text.phrases import behind_phrase, phrase_rows, strip_range
+from pipeline.text.phrases import NEWLINE, behind_phrase, line_end, phrase_rows, strip_range
 from pipeline.text.spans import append_span, trim_spans
 from pipeline.text.utf8 import decode
 

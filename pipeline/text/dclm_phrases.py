@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pipeline.kernels import leaf
 from pipeline.text.characters import SPACE, UPPER
-from pipeline.text.phrases import behind_phrase, phrase_rows, strip_range
+from pipeline.text.phrases import NEWLINE, behind_phrase, line_end, phrase_rows, strip_range
 from pipeline.text.spans import append_span
 from pipeline.text.utf8 import decode
 
@@ -30,8 +30,6 @@ ANYWHERE: Final = 0
 AT_END: Final = 1
 AT_START: Final = 2
 """Rows of PHRASES by where they are cut out, in the order of the steps."""
-
-NEWLINE: Final = ord("\n")
 
 
 @leaf
@@ -73,14 +71,6 @@ def count_line(data: Data, start: int, end: int, flags: Flags) -> tuple[int, int
             words += not in_word
             in_word = True
     return chars, upper, words
-
-
-@leaf
-def line_end(data: Data, start: int, end: int) -> int:
-    """The place of the first newline from `start` on, or `end`."""
-    while start < end and data[start] != NEWLINE:
-        start += 1
-    return start
 
 
 @leaf

@@ -15,8 +15,9 @@ import pyarrow as pa
 from pipeline.kernels import leaf
 from pipeline.text.buffers import views
 from pipeline.text.characters import character_tables
-from pipeline.text.phrases import strip_range
-from pipeline.text.shingles import MULTIPLIER, simplified_characters, word_hashes
+from pipeline.text.hashes import ngram_hash
+from pipeline.text.phrases import NEWLINE, line_end, strip_range
+from pipeline.text.shingles import simplified_characters, word_hashes
 from pipeline.text.spans import append_span, as_lists, trim_spans
 
 Data = npt.NDArray[np.uint8]
@@ -26,7 +27,6 @@ Bools = npt.NDArray[np.bool_]
 
 MAX_LINE_BYTES: Final = 1 << 20
 """Longer lines have no hash: they are texts of their own, and would need memory in proportion."""
-NEWLINE: Final = ord("\n")
 
 
 class Lines(NamedTuple):
@@ -39,14 +39,6 @@ class Lines(NamedTuple):
     hashes: Hashes
     n_bytes: Places
     ends: Places
-
-
-@leaf
-def _line_end(data: Data, place: int, end: int) -> int:
-    """Where the line that begins at `place` ends: at its newline, or at `end`."""
-    while place < end and data[place] != NEWLINE:
-        place += 1
-    return place
 
 
 @leaf
@@ -65,14 +57,11 @@ def _hash_lines(
     for text in range(len(offsets) - 1):
         place, end = offsets[text], offsets[text + 1]
         while True:
-            stop = _line_end(data, place, end)
+            stop = line_end(data, place, end)
             if 0 < stop - place <= MAX_LINE_BYTES:
                 n = word_hashes(data, place, stop, simplified, words)
-                h = np.uint64(0)
-                for i in range(n):
-                    h = np.uint64(h * MULTIPLIER + words[i])
                 if n >= min_words:
-                    hashes[line] = max(h, np.uint64(1))
+                    hashes[line] = max(ngram_hash(words, 0, n), np.uint64(1))
             n_bytes[line] = min(stop + 1, end) - place
             line += 1
             place = stop + 1
@@ -118,7 +107,7 @@ def _keep_others(
         base, end, own, size = offsets[text], offsets[text + 1], spans[n:], 0
         any_dropped, blank_before, behind_dropped, place = False, True, False, base
         for line in range(first_line, ends[text + 1]):
-            stop = _line_end(data, place, end)
+            stop = line_end(data, place, end)
             behind = min(stop + 1, end)
             first, last = strip_range(data, place, stop, flags)
             if is_dropped[line]:

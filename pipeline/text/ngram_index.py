@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from pipeline.kernels import kernel, leaf
 from pipeline.text.buffers import views
-from pipeline.text.shingles import MULTIPLIER, simplified_characters, word_hashes
+from pipeline.text.hashes import ngram_hash
+from pipeline.text.shingles import most_words, simplified_characters, word_hashes
 
 Data = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint64]
@@ -40,24 +41,6 @@ class NgramIndex(NamedTuple):
     filter: Data
     keys: Hashes
     slots: Ints
-
-
-@leaf
-def ngram_hash(words: Hashes, first: int | np.int64, n: int) -> np.uint64:
-    """The hash of `words[first:first + n]`."""
-    h = np.uint64(0)
-    for i in range(first, first + n):
-        h = np.uint64(h * MULTIPLIER + words[i])
-    return h
-
-
-@leaf
-def most_words(offsets: Ints) -> int:
-    """The places that `word_hashes` needs for any text: a word takes two bytes or more, but for the last one."""
-    longest = 0
-    for text in range(len(offsets) - 1):
-        longest = max(longest, offsets[text + 1] - offsets[text])
-    return longest // 2 + 2
 
 
 @kernel

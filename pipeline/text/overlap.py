@@ -8,15 +8,15 @@ import pyarrow as pa
 
 from pipeline.kernels import kernel, leaf
 from pipeline.text.buffers import views
-from pipeline.text.ngram_index import HALF, NgramIndex, most_words, ngram_hash, place_of_bit
-from pipeline.text.shingles import MULTIPLIER, simplified_characters, word_hashes
+from pipeline.text.hashes import ngram_hash, rolling_hashes
+from pipeline.text.ngram_index import HALF, NgramIndex, place_of_bit
+from pipeline.text.phrases import NEWLINE, line_end
+from pipeline.text.shingles import most_words, simplified_characters, word_hashes
 from pipeline.text.spans import append_span, as_lists
 
 Data = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
-
-NEWLINE = ord("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +49,10 @@ def _widest_at(words: Hashes, n: int, index: NgramIndex, anchors: Hashes, out: I
     `anchors` is room for `n` hashes. The filter is asked in a loop that does not branch, so that the processor waits
     for many of its bytes at a time: they lie anywhere in a few megabytes.
     """
-    width = index.anchor_words
-    leaving = np.uint64(1)
-    for _ in range(width):
-        leaving = np.uint64(leaving * MULTIPLIER)
-    rolling = np.uint64(0)
-    for i in range(n):
-        rolling = np.uint64(rolling * MULTIPLIER + words[i])
-        if i >= width:
-            rolling = np.uint64(rolling - words[i - width] * leaving)
-        if i >= width - 1:
-            anchors[i - width + 1] = rolling
-        out[i] = 0
+    out[:n] = 0
+    n_anchors = rolling_hashes(words, n, index.anchor_words, anchors)
     bits, n_passed = index.filter, 0
-    for i in range(n - width + 1):
+    for i in range(n_anchors):
         byte, bit = place_of_bit(anchors[i], bits)
         anchors[n_passed] = np.uint64(i)
         n_passed += bits[byte] >> bit & 1
@@ -163,10 +153,7 @@ def _cut_lines(
             is_hit[word] = word < hit_to
         start, word = base, 0
         while start < end:
-            behind = start
-            while behind < end and data[behind] != NEWLINE:
-                behind += 1
-            behind = min(behind + 1, end)
+            behind = min(line_end(data, start, end) + 1, end)
             # A word never goes on behind a newline, so the words of the lines are those of the text.
             in_line = word_hashes(data, start, behind, simplified, words)
             if not is_hit[word : word + in_line].any():

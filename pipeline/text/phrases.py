@@ -1,4 +1,4 @@
-"""Phrases, citation marks and white space in the bytes of a text, for the line rules."""
+"""Phrases, citation marks, white space and the ends of lines in the bytes of a text, for the line rules."""
 
 from typing import Final
 
@@ -24,6 +24,7 @@ def phrase_rows(*phrases: str) -> Data:
 CITATIONS: Final = phrase_rows("[edit]", "[citation needed]")
 """Citation marks besides `[`, digits, `]` (`CITATION_REGEX` in datatrove 0.10.1,
 pipeline/filters/c4_filters.py)."""
+NEWLINE: Final = ord("\n")
 OPEN: Final = ord("[")
 CLOSE: Final = ord("]")
 
@@ -57,6 +58,14 @@ def behind_citation(data: Data, i: int, end: int, flags: Flags) -> int:
         if not flags[point] & DIGIT:
             return i
     return place + 1 if place < end else i
+
+
+@leaf
+def line_end(data: Data, start: int, end: int) -> int:
+    """The place of the first newline from `start` on, or `end`."""
+    while start < end and data[start] != NEWLINE:
+        start += 1
+    return start
 
 
 @leaf

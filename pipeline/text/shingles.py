@@ -16,6 +16,7 @@ import pyarrow as pa
 from pipeline.kernels import kernel, leaf
 from pipeline.text import characters as c
 from pipeline.text.buffers import views
+from pipeline.text.hashes import FNV_BASIS, fmix64, fnv_byte, rolling_hashes
 from pipeline.text.utf8 import decode
 
 DECIMAL_SEPARATORS = (0x2E, 0x2C, 0x060C, 0x066B, 0x2396, 0x2397, 0x2398)
@@ -31,11 +32,6 @@ _ALONE = 1 << 24
 _DIGIT = 1 << 25
 _CODE_POINT = (1 << 24) - 1
 
-_BASIS = np.uint64(0xCBF29CE484222325)
-"""FNV's 64-bit offset basis, the hash of no bytes (RFC 9923)."""
-MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-"""2**64 divided by the golden ratio, odd: base of the polynomial over the words of a shingle (Knuth, TAOCP 3, 6.4)."""
-
 
 def shingle_hashes(
     texts: pa.LargeStringArray, ngram_words: int, dtype: npt.DTypeLike = np.uint32
@@ -47,7 +43,8 @@ def shingle_hashes(
 
     The hash of a word is 64-bit FNV-1a (Fowler, Noll, Vo; RFC 9923) over its simplified UTF-8, finished by `fmix64` of
     MurmurHash3 (Appleby, smhasher). The hash of words w1 ... wn is `fmix64(sum(hash(wi) * M**(n - i)) mod 2**64)`, a
-    rolling polynomial (Karp, Rabin 1987), M being `MULTIPLIER`; for 32 bits its halves are combined by exclusive or.
+    rolling polynomial (Karp, Rabin 1987), M being `pipeline.text.hashes.MULTIPLIER`; for 32 bits its halves are
+    combined by exclusive or.
 
     Args:
         texts: a LargeStringArray without nulls.
@@ -88,32 +85,20 @@ def simplified_characters(numbers_to_zero: bool = True) -> np.ndarray:
 
 
 @leaf
-def _fmix64(h: np.uint64) -> np.uint64:
-    h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD))
-    h = np.uint64((h ^ (h >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53))
-    return np.uint64(h ^ (h >> np.uint64(33)))
-
-
-@leaf
-def _fnv_byte(h: np.uint64, byte: int) -> np.uint64:
-    return np.uint64((h ^ np.uint64(byte)) * np.uint64(0x00000100000001B3))
-
-
-@leaf
 def _fnv(h: np.uint64, code_point: int) -> np.uint64:
     """FNV-1a over the UTF-8 bytes of one more character."""
     if code_point < 0x80:
-        return _fnv_byte(h, code_point)
+        return fnv_byte(h, code_point)
     if code_point < 0x800:
-        h = _fnv_byte(h, 0xC0 | (code_point >> 6))
+        h = fnv_byte(h, 0xC0 | (code_point >> 6))
     else:
         if code_point < 0x10000:
-            h = _fnv_byte(h, 0xE0 | (code_point >> 12))
+            h = fnv_byte(h, 0xE0 | (code_point >> 12))
         else:
-            h = _fnv_byte(h, 0xF0 | (code_point >> 18))
-            h = _fnv_byte(h, 0x80 | ((code_point >> 12) & 0x3F))
-        h = _fnv_byte(h, 0x80 | ((code_point >> 6) & 0x3F))
-    return _fnv_byte(h, 0x80 | (code_point & 0x3F))
+            h = fnv_byte(h, 0xF0 | (code_point >> 18))
+            h = fnv_byte(h, 0x80 | ((code_point >> 12) & 0x3F))
+        h = fnv_byte(h, 0x80 | ((code_point >> 6) & 0x3F))
+    return fnv_byte(h, 0x80 | (code_point & 0x3F))
 
 
 @leaf
@@ -146,7 +131,7 @@ def word_hashes(data: np.ndarray, start: int, end: int, simplified: np.ndarray, 
     ASCII letters and separators, most bytes of most texts, take the first branch, which itself does not branch: where
     words end cannot be predicted, and a wrong guess costs more than the work. `out` has one place more than words.
     """
-    n, inside, h, place = 0, 0, _BASIS, start
+    n, inside, h, place = 0, 0, FNV_BASIS, start
     while place < end:
         byte = np.int64(data[place])
         kind = simplified[byte]
@@ -155,8 +140,8 @@ def word_hashes(data: np.ndarray, start: int, end: int, simplified: np.ndarray, 
             out[n] = h
             n += inside & ~letter
             inside = letter
-            grown = _fnv_byte(h, kind)
-            h = grown if letter else _BASIS
+            grown = fnv_byte(h, kind)
+            h = grown if letter else FNV_BASIS
             place += 1
             continue
         code_point, after = decode(data, place, end)
@@ -167,19 +152,28 @@ def word_hashes(data: np.ndarray, start: int, end: int, simplified: np.ndarray, 
         if kind == _DROPPED:
             continue
         if inside and (kind == _BREAK or kind & _ALONE):
-            out[n], h, inside = h, _BASIS, 0
+            out[n], h, inside = h, FNV_BASIS, 0
             n += 1
         if kind != _BREAK:
             h, inside = _fnv(h, kind & _CODE_POINT), 1
             if kind & _ALONE:
-                out[n], h, inside = h, _BASIS, 0
+                out[n], h, inside = h, FNV_BASIS, 0
                 n += 1
     if inside:
         out[n] = h
         n += 1
     for i in range(n):
-        out[i] = _fmix64(out[i])
+        out[i] = fmix64(out[i])
     return n
+
+
+@leaf
+def most_words(offsets: np.ndarray) -> int:
+    """The places that `word_hashes` needs for any text: a word takes two bytes or more, but for the last one."""
+    longest = 0
+    for text in range(len(offsets) - 1):
+        longest = max(longest, offsets[text + 1] - offsets[text])
+    return longest // 2 + 2
 
 
 @kernel
@@ -191,24 +185,13 @@ def _shingle_hashes(
     hashes: np.ndarray,
     ends: np.ndarray,
 ) -> None:
-    longest = 0
-    for text in range(len(offsets) - 1):
-        longest = max(longest, offsets[text + 1] - offsets[text])
-    words = np.empty(longest // 2 + 2, np.uint64)
+    words = np.empty(most_words(offsets), np.uint64)
+    rolled = np.empty_like(words)
     written = 0
     for text in range(len(offsets) - 1):
         n = word_hashes(data, offsets[text], offsets[text + 1], simplified, words)
-        width = min(n, ngram_words)
-        leaving = np.uint64(1)
-        for _ in range(width):
-            leaving = np.uint64(leaving * MULTIPLIER)
-        rolling = np.uint64(0)
-        for i in range(n):
-            rolling = np.uint64(rolling * MULTIPLIER + words[i])
-            if i >= width:
-                rolling = np.uint64(rolling - words[i - width] * leaving)
-            if i >= width - 1:
-                mixed = _fmix64(rolling)
-                hashes[written] = mixed if hashes.itemsize == 8 else mixed ^ (mixed >> np.uint64(32))
-                written += 1
+        for i in range(rolling_hashes(words, n, min(n, ngram_words), rolled)):
+            mixed = fmix64(rolled[i])
+            hashes[written] = mixed if hashes.itemsize == 8 else mixed ^ (mixed >> np.uint64(32))
+            written += 1
         ends[text + 1] = written
