@@ -356,7 +356,6 @@ def _write_parquet(table: "pa.Table", path: Path) -> None:
 def _write_batch(table: "pa.Table", path: Path) -> None:
     import pyarrow as pa
 
-    columns = [column.combine_chunks() for column in table.columns]
-    arrays = [pa.concat_arrays(c.chunks) if isinstance(c, pa.ChunkedArray) else c for c in columns]
+    arrays = [column.combine_chunks() for column in table.columns]
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=table.schema))

@@ -9,7 +9,7 @@ ingredients.
 import hashlib
 import platform
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as dataclass_fields
 from functools import cache
@@ -104,8 +104,8 @@ STAGES: Mapping[str, StageSpec] = {
             ("fasttext-numpy2-wheel", "numpy", "pyarrow"),
         ),
         StageSpec("judge", 1, ("pipeline.steps.limits", "pipeline.steps.removals"), ("pyarrow",)),
-        StageSpec("match", 2, ("pipeline.dedup.match",), ("numpy", "pyarrow")),
-        StageSpec("cluster", 2, ("pipeline.dedup.cluster",), ("numpy", "pyarrow")),
+        StageSpec("match", 2, ("pipeline.dedup.match", "pipeline.dedup.stored"), ("numpy", "pyarrow")),
+        StageSpec("cluster", 2, ("pipeline.dedup.cluster", "pipeline.dedup.stored"), ("numpy", "pyarrow")),
         StageSpec(
             "select",
             4,
@@ -379,76 +379,106 @@ def without_files(recipe: Recipe, plan: Plan, lost: Mapping[tuple[str, str], str
     return _plan(recipe, cuts)
 
 
-def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
-    reading, limits = expand(recipe.steps)
-    dump = recipe.model_dump(mode="json")
-    limit_fields = [limit.model_dump(mode="json") for limit in limits]
-    signed = ("ngram_words", "bands", "rows", "scheme", "seed", "near", "url")
-    signature = {k: dump["dedup"][k] for k in signed} | {"shingles": needs_shingles(recipe.dedup)}
-    sources = list(recipe.sources)
+def _signature_fields(recipe: Recipe, dump: Mapping[str, Any]) -> dict[str, Any]:
+    """What the signatures of a document depend on, beside its text."""
+    fields = ("ngram_words", "bands", "rows", "scheme", "seed", "near", "url")
+    return {name: dump["dedup"][name] for name in fields} | {"shingles": needs_shingles(recipe.dedup)}
 
-    models, lists = models_of(recipe), url_files(recipe.url)
-    removals = own_files(recipe.removals.files, "removals.files", "files")
-    extract, hashes = _extract_parts(recipe, cuts, lists, models), _model_hashes(models)
-    measure_fields = {
+
+def _measure_fields(recipe: Recipe, dump: Mapping[str, Any], benchmarks: Collection[str]) -> dict[str, Any]:
+    reading, limits = expand(recipe.steps)
+    fields = {
         "language": {"max_chars": recipe.language.max_chars},
         QUALITY_MODELS: {name: {k: m[k] for k in ("label", "max_chars")} for name, m in dump[QUALITY_MODELS].items()},
         "lines": _reading_fields(reading),
         "on_request": requested(limits),
-        "dedup": signature,
+        "dedup": _signature_fields(recipe, dump),
     }
-    classes = step_libraries(recipe.steps)
-    if classes:
-        measure_fields["seed"] = recipe.seed
-    benchmarks = benchmark_files(recipe.overlap)
+    if step_libraries(recipe.steps):
+        fields["seed"] = recipe.seed
     if benchmarks:
-        fields = {name: list(recipe.overlap.fields_of(name)) for name in benchmarks}
-        measure_fields["overlap"] = {**recipe.overlap.model_dump(mode="json"), "benchmarks": fields}
-        hashes |= asset_hashes(benchmarks)
-    counting, repeating = _counting_parts(recipe, extract)
-    measure = []
-    for e in extract:
-        repeats = [r.key for r in repeating] if e.key in counting else []
-        todo = {"extract": e.key, "models": models, "benchmarks": benchmarks, "repeats": repeats}
-        measure.append(_part("measure", e.label, measure_fields, [e.key, *repeats], todo, classes, hashes))
-    judge_fields: dict[str, Any] = {"limits": limit_fields}
+        compared = {name: list(recipe.overlap.fields_of(name)) for name in benchmarks}
+        fields["overlap"] = {**recipe.overlap.model_dump(mode="json"), "benchmarks": compared}
+    return fields
+
+
+def _judge_parts(
+    recipe: Recipe, extract: Sequence[Part], measure: Sequence[Part], removals: Mapping[str, Any]
+) -> list[Part]:
+    _, limits = expand(recipe.steps)
+    fields: dict[str, Any] = {"limits": [limit.model_dump(mode="json") for limit in limits]}
     if removals:
-        judge_fields["removals"] = {"with_copies": recipe.removals.with_copies}
-    judge = [
+        fields["removals"] = {"with_copies": recipe.removals.with_copies}
+    return [
         _part(
             "judge",
             m.label,
-            judge_fields,
+            fields,
             [e.key, m.key],
             {"extract": e.key, "measure": m.key, "removals": removals},
             models=_hashes("removals", removals),
         )
         for e, m in zip(extract, measure, strict=True)
     ]
+
+
+def _select_parts(
+    recipe: Recipe, dump: Mapping[str, Any], extract: Sequence[Part], rows: Sequence[dict[str, str]], cluster: str
+) -> tuple[list[Part], list[Part]]:
+    """The Parts of clean documents, and those of the text of the others where `keep` asks for it."""
+    fields = {"pii": dump["pii"]}
+    if recipe.keep.signatures:
+        fields["keep"] = {"signatures": True, **_signature_fields(recipe, dump)}
+    select, dropped = [], []
+    for index, (e, row) in enumerate(zip(extract, rows, strict=True)):
+        work = {**row, "cluster": cluster, "index": index}
+        select.append(_part("select", e.label, fields, [row, cluster], work))
+        if recipe.keep.dropped_text:
+            of_dropped = {"pii": dump["pii"], "keep": {"dropped_text": True}}
+            label = f"{e.label} (dropped text)"
+            dropped.append(_part("select", label, of_dropped, [row, cluster], {**work, "dropped_text": True}))
+    return select, dropped
+
+
+def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
+    dump = recipe.model_dump(mode="json")
+    sources = list(recipe.sources)
+    models, lists = models_of(recipe), url_files(recipe.url)
+    removals = own_files(recipe.removals.files, "removals.files", "files")
+    benchmarks = benchmark_files(recipe.overlap)
+    hashes = _model_hashes(models) | asset_hashes(benchmarks)
+    extract = _extract_parts(recipe, cuts, lists, models)
+    counting, repeating = _counting_parts(recipe, extract)
+    fields, classes = _measure_fields(recipe, dump, benchmarks), step_libraries(recipe.steps)
+    measure = []
+    for e in extract:
+        repeats = [r.key for r in repeating] if e.key in counting else []
+        todo = {"extract": e.key, "models": models, "benchmarks": benchmarks, "repeats": repeats}
+        measure.append(_part("measure", e.label, fields, [e.key, *repeats], todo, classes, hashes))
+    judge = _judge_parts(recipe, extract, measure, removals)
     rows = [
         {"extract": e.key, "measure": m.key, "judge": j.key, **({"lines": n.key} if (n := counting.get(e.key)) else {})}
         for e, m, j in zip(extract, measure, judge, strict=True)
     ]
     earlier = [
-        _part("measure", f"{file['version']}/{file['path']}", {"dedup": signature}, [file["sha256"]], {"earlier": file})
+        _part(
+            "measure",
+            f"{file['version']}/{file['path']}",
+            {"dedup": _signature_fields(recipe, dump)},
+            [file["sha256"]],
+            {"earlier": file},
+        )
         for file in earlier_files(recipe.dedup)
     ]
     compared = {"rows": rows, "earlier": [part.key for part in earlier]}
     upstream = digest(compared)
-    match = _match_parts(
-        recipe, compared, upstream, sum(s["end"] - s["start"] for e in extract for s in e.work["slices"])
-    )
+    n_bytes = sum(s["end"] - s["start"] for e in extract for s in e.work["slices"])
+    match = _match_parts(recipe, compared, upstream, n_bytes)
     cluster_fields = {"survivor": dump["dedup"]["survivor"], "sources": sources}
     matched = [m.key for m in match]
     from_all = [upstream, matched, compared["earlier"]]
     cluster = _part("cluster", "all", cluster_fields, from_all, {**compared, "match": matched})
-    select_fields = {"pii": dump["pii"]}
-    if recipe.keep.signatures:
-        select_fields["keep"] = {"signatures": True, **signature}
-    select = [
-        _part("select", e.label, select_fields, [row, cluster.key], {**row, "cluster": cluster.key, "index": index})
-        for index, (e, row) in enumerate(zip(extract, rows, strict=True))
-    ]
+    select, dropped = _select_parts(recipe, dump, extract, rows, cluster.key)
     selected = [s.key for s in select]
     dropped = [
         _part(

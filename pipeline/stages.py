@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from pipeline.dedup.match import match as match_keys
 from pipeline.dedup.options import BestBy, Repeat, needs_shingles
 from pipeline.dedup.parts import SignedPart
 from pipeline.dedup.signatures import DTYPES, distinct_shingles, exact_hash, page_hash, signatures
+from pipeline.dedup.stored import stored_parts
 from pipeline.document import (
     DECISION,
     DOCUMENT,
@@ -89,7 +91,6 @@ LOOK_LANGUAGE_CHARS = 2_000  # of what a page shows: on 3,655 real pages as good
 LANGUAGE_MEASURES = ("language", "language_score")
 BATCH_DOCUMENTS = 2048  # documents measured at a time; bounds memory, changes no byte
 BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")  # how sentencepiece spells the pieces that stand for one byte
-CRAWL = r"(?P<crawl>CC-MAIN-\d{4}-\d{2})"  # how Common Crawl names its crawls
 LENGTH_BINS = 64  # of document lengths in powers of two; an int64 has no more
 
 
@@ -631,7 +632,7 @@ def match(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None
     """Read the keys of one band, or a range of them; write `edges.parquet` (a, b): members of a group and its first."""
     place, n = part.work["range"]
     span = (KEY_SPACE * place // n, KEY_SPACE * (place + 1) // n)
-    found = match_keys(_signed_parts(recipe, part, store), part.work["band"], span, recipe.dedup)
+    found = match_keys(_parts(recipe, part, store), part.work["band"], span, recipe.dedup)
     if recipe.dedup.verify is not None:
         for name, number in found.verified._asdict().items():
             out.counts.add("verified", name, n=number)
@@ -641,21 +642,20 @@ def match(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None
 def cluster(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Read all edges; write `clusters-<index>.parquet` for each Extract Part: its documents in clusters of two or
     more."""
-    source_ranks = {name: rank for rank, name in enumerate(recipe.sources)}
     measured = [rule.measure for rule in recipe.dedup.survivor if isinstance(rule, BestBy)]
 
     def ranks(index: int, rows: npt.NDArray[np.int64]) -> pa.Table:
         row = part.work["rows"][index]
         table = store.table("measure", row["measure"], "measures.parquet", ["source", "kept_n_chars", *measured])
         dates = store.table("extract", row["extract"], "documents.parquet", ["date"])
-        source_rank = pa.array([source_ranks[name] for name in table["source"].to_pylist()], pa.int32())
+        source_rank = pc.index_in(table["source"], pa.array(list(recipe.sources), pa.string()))
         named = table.append_column("source_rank", source_rank).append_column("n_chars", table["kept_n_chars"])
         return named.append_column("date", dates["date"]).take(pa.array(rows))
 
     def edges() -> Iterator[pa.Table]:
         return (store.table("match", key, "edges.parquet") for key in part.work["match"])
 
-    clusters = cluster_documents(edges, _signed_parts(recipe, part, store), ranks, recipe.dedup)
+    clusters = cluster_documents(edges, _parts(recipe, part, store), ranks, recipe.dedup)
     if recipe.removals.files:
         clusters = without_copies(clusters, _removed_ids(store, part.work["rows"]))
     firsts = clusters.filter(pc.and_(pc.equal(clusters["id"], clusters["survivor"]), pc.equal(clusters["reason"], "")))
@@ -663,72 +663,15 @@ def cluster(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
         out.counts.add("cluster_sizes", str(size), n=n)
     for key in part.work["match"]:
         out.counts = out.counts + store.marker("match", key).counts
-    for index in range(len(part.work["rows"])):
-        mine = clusters.filter(pc.equal(clusters["part"], index))
-        out.write_table(f"clusters-{index:05d}.parquet", mine.drop_columns("part"))
+    ends = np.searchsorted(clusters["part"].to_numpy(), np.arange(len(part.work["rows"]) + 1))
+    for index, (start, end) in enumerate(pairwise(ends.tolist())):
+        out.write_table(f"clusters-{index:05d}.parquet", clusters[start:end].drop_columns("part"))
 
 
-def _signed_parts(recipe: Recipe, part: Part, store: PartStore) -> list[SignedPart]:
-    """The documents of all Measure Parts, and of earlier versions, as Match and Cluster read them."""
-    keys = [row["measure"] for row in part.work["rows"]]
-    parts = []
-    for place, key in enumerate([*keys, *part.work["earlier"]]):
-        is_earlier = place >= len(keys)
-        parts.append(
-            SignedPart(
-                n_rows=store.marker("measure", key).file("signatures.arrow").rows,
-                signed=partial(store.batch, "measure", key, "signatures.arrow"),
-                keys=partial(store.table, "measure", key, "keys.parquet", None),
-                is_candidate=None if is_earlier else _candidates(recipe, store, part.work["rows"][place]),
-                scopes=_scopes(recipe, store, key, None if is_earlier else part.work["rows"][place]),
-                is_earlier=is_earlier,
-            )
-        )
-    return parts
-
-
-def _candidates(recipe: Recipe, store: PartStore, row: Mapping[str, str]) -> Callable[[], npt.NDArray[np.bool_]]:
-    """Which documents of a Part passed every Limit, or are to be removed with their copies.
-
-    Read once, and held as one bit a document: Match asks for each range of keys. Select checks that rows are the same.
-    """
+def _parts(recipe: Recipe, part: Part, store: PartStore) -> list[SignedPart]:
+    """Documents that passed every Limit, or are to be removed with their copies; and those of earlier versions."""
     taken = ["", REMOVED] if recipe.removals.with_copies else [""]
-    held: list[tuple[int, npt.NDArray[np.uint8]]] = []
-
-    def is_candidate() -> npt.NDArray[np.bool_]:
-        if not held:
-            reasons = store.table("judge", row["judge"], "decisions.parquet", ["drop_reason"])["drop_reason"]
-            held.append((len(reasons), np.packbits(pc.is_in(reasons, pa.array(taken)).to_numpy())))
-        n, bits = held[0]
-        return np.unpackbits(bits, count=n).view(np.bool_)
-
-    return is_candidate
-
-
-def _scopes(
-    recipe: Recipe, store: PartStore, key: str, row: Mapping[str, str] | None
-) -> Callable[[], pa.ChunkedArray] | None:
-    """The scopes of a Part's documents; of a file of an earlier version if `row` is None."""
-    scope = recipe.dedup.scope
-    if scope == "all":
-        return None
-
-    def of_earlier() -> pa.ChunkedArray:
-        with store.batch("measure", key, "signatures.arrow") as signed:
-            return pa.chunked_array([pa.concat_arrays([signed[scope]])])
-
-    def of_crawl() -> pa.ChunkedArray:
-        assert row is not None
-        documents = store.table("extract", row["extract"], "documents.parquet", ["path", "source"])
-        crawl = pc.struct_field(pc.extract_regex(documents["path"], CRAWL), "crawl")
-        return pc.coalesce(crawl, documents["source"])
-
-    def of_own() -> pa.ChunkedArray:
-        return store.table("measure", key, "measures.parquet", [scope])[scope]
-
-    if row is None:
-        return of_earlier
-    return of_crawl if scope == "snapshot" else of_own
+    return stored_parts(store, part.work["rows"], part.work["earlier"], recipe.dedup.scope, taken)
 
 
 def _removed_ids(store: PartStore, rows: list[Mapping[str, str]]) -> pa.ChunkedArray:

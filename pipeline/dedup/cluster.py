@@ -175,7 +175,7 @@ def _compared(
         )
         said = np.where(equal, EXACT_DUPLICATE, np.where(same_page, URL_DUPLICATE, NEAR_DUPLICATE))
         said = np.where(is_earlier, EARLIER_DUPLICATE, np.where(mine == theirs, "", said))
-        reasons.append(pa.array(said.tolist(), pa.string()))
+        reasons.append(pa.array(said, pa.string()))
         alike = np.where(equal, np.float32(1), jaccard_of_signatures(a["signature"], b["signature"]))
         known = (equal | (a["has_signature"] & b["has_signature"])) & (is_earlier | (mine != theirs))
         similarities.append(pa.array(alike, pa.float32(), mask=~known))

@@ -1,6 +1,5 @@
 """Earlier versions to deduplicate against: their signature files, and whether they can be compared."""
 
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import fsspec
@@ -13,22 +12,16 @@ COMPARED = ("ngram_words", "bands", "rows", "scheme", "seed")
 """Fields that must be equal for signatures to be comparable."""
 
 
-@dataclass(frozen=True)
-class EarlierFile:
-    """One file of signatures. `version`: folder or URL, as the recipe has it; `path`: of the file below it."""
-
-    version: str
-    path: str
-    sha256: str
-
-
 def earlier_files(options: DedupOptions) -> list[dict[str, str]]:
-    """The signature files of all versions in `options.against`, as dictionaries of the fields of `EarlierFile`.
+    """The signature files of all versions in `options.against`.
+
+    Returns:
+        Of each file: `version`, the folder or URL as the recipe has it; `path` below it; `sha256`.
 
     Raises:
         ConfigError: a folder holds no version, or one whose signatures are missing or were made in another way.
     """
-    found: list[EarlierFile] = []
+    found = []
     for place, version in enumerate(options.against):
         where = f"dedup.against.{place}: {version}"
         try:
@@ -44,8 +37,8 @@ def earlier_files(options: DedupOptions) -> list[dict[str, str]]:
             raise ConfigError([f"{where}: holds no signatures; make it again with keep.signatures: true"])
         if differ := _differences(manifest.recipe.get("dedup", {}), options):
             raise ConfigError([f"{where}: its signatures cannot be compared: {differ}; give dedup the same values"])
-        found += [EarlierFile(version, file.path, file.sha256) for file in files]
-    return [asdict(file) for file in found]
+        found += [{"version": version, "path": file.path, "sha256": file.sha256} for file in files]
+    return found
 
 
 def _differences(theirs: dict[str, Any], options: DedupOptions) -> str:

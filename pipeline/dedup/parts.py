@@ -1,6 +1,6 @@
 """What Match and Cluster read of a Part: its documents' signatures by row, and its sorted run of keys."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -54,10 +54,8 @@ def gather(
     Each Part is opened once, and closed before the next: of a memory-mapped one little more than the rows is read.
     """
     out: npt.NDArray[Any] | None = None
-    order = np.argsort(part_of, kind="stable")
-    for places in np.split(order, np.flatnonzero(np.diff(part_of[order])) + 1) if len(order) else []:
-        with parts[part_of[places[0]]].signed() as signed:
-            values = read(signed, rows[places])
+    for places, signed in _opened(parts, part_of):
+        values = read(signed, rows[places])
         if out is None:
             out = np.empty((len(rows), *values.shape[1:]), values.dtype)
         out[places] = values
@@ -68,15 +66,26 @@ def gather_lists(
     parts: Sequence[SignedPart], part_of: npt.NDArray[np.int32], rows: Rows, name: str
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
     """As `gather`, of a column of lists of numbers: all values in one array, and where each list ends [n + 1]."""
-    found, order = [], np.argsort(part_of, kind="stable")
-    for places in np.split(order, np.flatnonzero(np.diff(part_of[order])) + 1) if len(order) else []:
-        with parts[part_of[places[0]]].signed() as signed:
-            found.append(signed.column(name).take(pa.array(rows[places])))
+    found, order = [], []
+    for places, signed in _opened(parts, part_of):
+        found.append(signed.column(name).take(pa.array(rows[places])))
+        order.append(places)
     if not found:
         return np.empty(0, np.uint32), np.zeros(1, np.int64)
-    back = np.empty(len(order), np.int64)
-    back[order] = np.arange(len(order))
-    lists = pa.concat_arrays(found).take(pa.array(back))
-    ends = np.zeros(len(order) + 1, np.int64)
+    lists = pa.concat_arrays(found).take(pa.array(np.argsort(np.concatenate(order))))
+    ends = np.zeros(len(rows) + 1, np.int64)
     np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(), out=ends[1:])
     return lists.flatten().to_numpy(), ends
+
+
+def _by_part(part_of: npt.NDArray[np.int32]) -> list[Rows]:
+    """The places of equal values, one array for each value, smallest first."""
+    order = np.argsort(part_of, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(part_of[order])) + 1) if len(order) else []
+
+
+def _opened(parts: Sequence[SignedPart], part_of: npt.NDArray[np.int32]) -> Iterator[tuple[Rows, pa.RecordBatch]]:
+    """The places of each Part, and its signatures, open until the next is asked for."""
+    for places in _by_part(part_of):
+        with parts[part_of[places[0]]].signed() as signed:
+            yield places, signed
