@@ -73,7 +73,7 @@ def test_a_stopped_run_says_so_and_leaves_no_process(
         else:
             process.terminate()
         assert process.wait(timeout=20) == 130
-        wait_for(lambda: not session(process.pid), 5)
+        wait_for(lambda: not session(process.pid), 20)
     said, next_ = errors.read_text().splitlines()[-2:]
     assert said.startswith("stopped: ") and next_.startswith(f"To go on: pipeline run {small_recipe} --output ")
     assert "Traceback" not in errors.read_text()
@@ -85,7 +85,7 @@ def test_a_run_survives_its_fork_server_and_leaves_no_process(small_recipe: Path
         servers = [pid for pid, words in session(process.pid).items() if "multiprocessing.forkserver" in words]
         os.kill(min(servers), signal.SIGKILL)
         assert process.wait(timeout=120) == 0, errors.read_text()
-        wait_for(lambda: not session(process.pid), 5)
+        wait_for(lambda: not session(process.pid), 20)
     assert "Traceback" not in errors.read_text()
     assert run_pipeline("verify", "small", "--output", tmp_path / "out").returncode == 0
 
