@@ -1,4 +1,4 @@
-"""Byte-pair merges of one word: of all neighbours that make a piece the best-scored merge first, the leftmost of equals.
+"""Byte-pair merges of one word: of all neighbours that make a piece, those of the best score first, then the leftmost.
 
 That is the order of sentencepiece (`bpe_model.cc`, SampleEncode: SymbolPairComparator). Words of few symbols are looked
 through for the best pair each time; of longer ones, the pairs wait in a heap, so that their time is n log n.
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pipeline.kernels import inlined, leaf
 from pipeline.text.utf8 import decode
-from pipeline.tokenizer.symbols import ABSENT, BEGINS_LONGER, UNKNOWN, Symbols, find
+from pipeline.tokenizer.symbols import ABSENT, BEGINS_LONGER, UNKNOWN, Integer, Symbols, find
 
 MAX_SCANNED_SYMBOLS: Final = 40
 """A word of more symbols goes through the heap. Both ways give the same ids."""
@@ -25,7 +25,7 @@ class Scratch(NamedTuple):
     Attributes:
         symbols: int32, the symbols from left to right. In the heap's way a symbol stays where it began.
         starts: int64, one longer, the byte that each begins at, and the end of the word.
-        pairs: uint64, what each symbol and its right neighbour make: a value of `Symbols.merges`, or `ABSENT`.
+        pairs: uint64, what each symbol and its right neighbour make, as `_pair` gives it.
         before, after: int32, places of the neighbours, -1 for none; in the heap's way only.
         heap: uint64, three times as long: rank in the high half, place in the low half.
     """
@@ -47,24 +47,28 @@ def make_scratch(n_characters: int) -> Scratch:
     )  # fmt: skip
 
 
-@leaf
+@inlined
 def encode_word(
-    data: np.ndarray, start: int, end: int, symbols: Symbols, scratch: Scratch, out: np.ndarray, place: int
-) -> int:
-    """Write the ids of the word `data[start:end]` (UTF-8, at most as many bytes as `scratch` has room for) to `out` from
-    `place` on, at most one for each byte, and return the place behind them."""
+    data: np.ndarray, start: Integer, end: Integer, symbols: Symbols, scratch: Scratch, out: np.ndarray, place: Integer
+) -> Integer:
+    """Write the ids of the word `data[start:end]` (UTF-8, no more bytes than `scratch` has room for) to `out`
+    from `place` on, at most one for each byte; returns the place behind them."""
     n = _split(data, start, end, symbols, scratch)
     scratch.starts[n] = end
     if n > MAX_SCANNED_SYMBOLS:
-        return _write_linked(data, n, symbols, scratch, out, place)
-    n = _merge_scanning(n, symbols, scratch)
-    for i in range(n):
-        place = _write(data, scratch.starts[i], scratch.starts[i + 1], scratch.symbols[i], symbols, out, place)
+        _merge_by_heap(n, symbols, scratch)
+    else:
+        _merge_scanning(n, symbols, scratch)
+    i = 0
+    while i < n:
+        after = scratch.after[i]
+        place = _write(data, scratch.starts[i], scratch.starts[after], scratch.symbols[i], symbols, out, place)
+        i = after
     return place
 
 
 @inlined
-def _split(data: np.ndarray, start: int, end: int, symbols: Symbols, scratch: Scratch) -> int:
+def _split(data: np.ndarray, start: Integer, end: Integer, symbols: Symbols, scratch: Scratch) -> Integer:
     """Cut a word into characters and user-defined symbols, the longest first; returns how many there are."""
     n = 0
     while start < end:
@@ -80,8 +84,8 @@ def _split(data: np.ndarray, start: int, end: int, symbols: Symbols, scratch: Sc
 
 @leaf
 def _longest(
-    data: np.ndarray, start: int, end: int, code_point: int, symbol: int, symbols: Symbols
-) -> tuple[int, int]:
+    data: np.ndarray, start: Integer, end: Integer, code_point: Integer, symbol: Integer, symbols: Symbols
+) -> tuple[Integer, Integer]:
     """The longest user-defined symbol that begins with `code_point`, which ends at `start`, or the character alone; and
     its end."""
     found, stop = symbol - BEGINS_LONGER, start
@@ -98,39 +102,54 @@ def _longest(
 
 
 @inlined
-def _pair(left: int, right: int, symbols: Symbols) -> np.uint64:
-    return ABSENT if left < 0 or right < 0 else find(symbols.merges, left, right)
+def _pair(left: Integer, right: Integer, symbols: Symbols) -> np.uint64:
+    """Rank and symbol of what two neighbours make, in the high and the low half, or `ABSENT`."""
+    if left < 0 or right < 0:
+        return ABSENT
+    made = find(symbols.merges, left, right)
+    return np.uint64(made if made == ABSENT else (np.uint64(symbols.ranks[made]) << _HALF) | made)
 
 
 @inlined
-def _merge_scanning(n: int, symbols: Symbols, scratch: Scratch) -> int:
-    """Merge the first `n` symbols of `scratch`; returns how many are left."""
-    parts, starts, pairs = scratch.symbols, scratch.starts, scratch.pairs
+def _merge_scanning(n: Integer, symbols: Symbols, scratch: Scratch) -> None:
+    """Merge the first `n` symbols of `scratch`, looking for the best pair among all each time."""
+    parts, pairs, before, after = scratch.symbols, scratch.pairs, scratch.before, scratch.after
     for i in range(n - 1):
         pairs[i] = _pair(parts[i], parts[i + 1], symbols)
-    while n > 1:
-        best, rank = 0, pairs[0] >> _HALF
-        for i in range(1, n - 1):
-            if pairs[i] >> _HALF < rank:
-                best, rank = i, pairs[i] >> _HALF
-        if pairs[best] == ABSENT:
+        before[i], after[i] = i - 1, i + 1
+    before[n - 1], after[n - 1], pairs[n - 1] = n - 2, n, ABSENT
+    while True:
+        best = ABSENT
+        for i in range(n):
+            entry = (pairs[i] >> _HALF << _HALF) | np.uint64(i)
+            best = entry if entry < best else best
+        left = np.int64(best & _LOW)
+        if pairs[left] == ABSENT:
             break
-        parts[best] = np.int32(pairs[best] & _LOW)
-        n -= 1
-        for i in range(best + 1, n):
-            parts[i] = parts[i + 1]
-            starts[i] = starts[i + 1]
-            pairs[i - 1] = pairs[i]
-        starts[n] = starts[n + 1]
-        if best > 0:
-            pairs[best - 1] = _pair(parts[best - 1], parts[best], symbols)
-        if best < n - 1:
-            pairs[best] = _pair(parts[best], parts[best + 1], symbols)
-    return n
+        _join(left, n, symbols, scratch)
 
 
 @inlined
-def _write(data: np.ndarray, start: int, end: int, symbol: int, symbols: Symbols, out: np.ndarray, place: int) -> int:
+def _join(left: Integer, n: Integer, symbols: Symbols, scratch: Scratch) -> tuple[Integer, Integer]:
+    """Merge symbol `left` with its right neighbour. Returns the places of the two pairs that are new, -1 for none."""
+    parts, pairs, before, after = scratch.symbols, scratch.pairs, scratch.before, scratch.after
+    right, previous = after[left], before[left]
+    following = after[right]
+    parts[left] = np.int32(pairs[left] & _LOW)
+    after[left] = following
+    pairs[left], pairs[right] = ABSENT, ABSENT
+    if following < n:
+        before[following] = left
+        pairs[left] = _pair(parts[left], parts[following], symbols)
+    if previous >= 0:
+        pairs[previous] = _pair(parts[previous], parts[left], symbols)
+    return previous, left
+
+
+@inlined
+def _write(
+    data: np.ndarray, start: Integer, end: Integer, symbol: Integer, symbols: Symbols, out: np.ndarray, place: Integer
+) -> Integer:
     """Write the ids of the symbol `data[start:end]` to `out` from `place` on; returns the place behind them."""
     if symbol == UNKNOWN:
         for i in range(start, end):
@@ -144,8 +163,8 @@ def _write(data: np.ndarray, start: int, end: int, symbol: int, symbols: Symbols
 
 
 @leaf
-def _write_linked(data: np.ndarray, n: int, symbols: Symbols, scratch: Scratch, out: np.ndarray, place: int) -> int:
-    """Merge the first `n` symbols of `scratch` by a heap and write the ids of those left."""
+def _merge_by_heap(n: Integer, symbols: Symbols, scratch: Scratch) -> None:
+    """Merge the first `n` symbols of `scratch`, the pairs waiting in a heap."""
     parts, pairs, before, after, heap = scratch.symbols, scratch.pairs, scratch.before, scratch.after, scratch.heap
     size = 0
     for i in range(n):
@@ -157,28 +176,14 @@ def _write_linked(data: np.ndarray, n: int, symbols: Symbols, scratch: Scratch, 
         size = _pop(heap, size)
         if pairs[left] == ABSENT or pairs[left] >> _HALF != rank:
             continue  # one of the two has been merged since
-        right = after[left]
-        parts[left] = np.int32(pairs[left] & _LOW)
-        pairs[right] = ABSENT
-        following, previous = after[right], before[left]
-        after[left] = following
-        pairs[left] = ABSENT
-        if following < n:
-            before[following] = left
-            pairs[left] = _pair(parts[left], parts[following], symbols)
-            size = _push(heap, size, pairs[left], left)
+        previous, left = _join(left, n, symbols, scratch)
+        size = _push(heap, size, pairs[left], left)
         if previous >= 0:
-            pairs[previous] = _pair(parts[previous], parts[left], symbols)
             size = _push(heap, size, pairs[previous], previous)
-    i = 0
-    while i < n:
-        place = _write(data, scratch.starts[i], scratch.starts[after[i]], parts[i], symbols, out, place)
-        i = after[i]
-    return place
 
 
 @inlined
-def _push(heap: np.ndarray, size: int, pair: np.uint64, place: int) -> int:
+def _push(heap: np.ndarray, size: Integer, pair: np.uint64, place: Integer) -> Integer:
     """Add a pair, unless it is `ABSENT`; returns the new size."""
     if pair == ABSENT:
         return size
@@ -192,7 +197,7 @@ def _push(heap: np.ndarray, size: int, pair: np.uint64, place: int) -> int:
 
 
 @inlined
-def _pop(heap: np.ndarray, size: int) -> int:
+def _pop(heap: np.ndarray, size: Integer) -> Integer:
     """Take the least entry away; returns the new size."""
     size -= 1
     entry, place, child = heap[size], 0, 1

@@ -2,7 +2,7 @@
 
 Words are cut where no piece can reach: between two characters that stand next to each other in no piece. A merge makes
 a piece (`bpe_model.cc`, SampleEncode), so none crosses such a cut, and merges on its two sides do not see each other.
-User-defined symbols are pieces, too, and are looked for from the begin of a symbol on, of which there is one at each cut.
+User-defined symbols are pieces, too; they are looked for where a symbol begins, and one begins at each cut.
 """
 
 import struct
@@ -20,8 +20,8 @@ IN_TEXT = (NORMAL, USER_DEFINED, UNUSED)
 BPE = 2
 """TrainerSpec.ModelType of BPE in the same file; the default, 1, is unigram."""
 
-MAX_PIECES = 1 << 21
-"""A million ids is what recipes allow; with characters that are no piece of their own, symbols stay below this."""
+NUMBER_BITS = 21
+"""What a symbol, a code point and a node of a trie fit into: three of them are one number of 64 bits."""
 
 MAX_NESTED_SYMBOLS = 64
 """As many user-defined symbols, each the beginning of the next, are found by sentencepiece (kResultSize in
@@ -55,7 +55,9 @@ def read_pieces(model: bytes) -> Pieces:
     Raises:
         UnicodeDecodeError: a piece is not UTF-8.
     """
-    pieces, trainer, normalizer = [], {}, {}
+    pieces = []
+    trainer: dict[int, int | bytes] = {}
+    normalizer: dict[int, int | bytes] = {}
     for number, value in fields(model):
         if number == 1 and isinstance(value, bytes):
             found = dict(fields(value))
@@ -88,8 +90,8 @@ def _of_settings(trainer: dict[int, int | bytes], normalizer: dict[int, int | by
 
 def _of_pieces(pieces: list[Piece]) -> str:
     in_text = {piece.text: piece for piece in pieces if piece.type in IN_TEXT}
-    if len(pieces) > MAX_PIECES // 2:
-        return f"it has more than {MAX_PIECES // 2:,} pieces"
+    if len(pieces) + len({c for text in in_text for c in text}) >= 1 << NUMBER_BITS:
+        return f"pieces and characters are more than {1 << NUMBER_BITS:,}"
     if " " not in in_text or in_text[" "].type != NORMAL:
         return "the space is no piece of its own"
     symbols = {piece.text for piece in pieces if piece.type == USER_DEFINED}

@@ -1,4 +1,4 @@
-"""The fields of a protobuf message, as sentencepiece's models are; the protobuf package is not needed for a few of them."""
+"""The fields of a protobuf message, which a sentencepiece model is. For a few of them the package is not needed."""
 
 from collections.abc import Iterator
 

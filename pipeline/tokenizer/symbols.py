@@ -1,14 +1,15 @@
 """The pieces of a model as arrays: characters to symbols, pairs of symbols to merges, and where a text may be cut."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from itertools import pairwise
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.kernels import inlined, leaf
 from pipeline.text.hashes import MULTIPLIER
-from pipeline.tokenizer.pieces import BYTE, IN_TEXT, UNUSED, USER_DEFINED, Piece, splits
+from pipeline.tokenizer.pieces import BYTE, IN_TEXT, NUMBER_BITS, UNUSED, USER_DEFINED, Piece, splits
 
 N_CODE_POINTS: Final = 0x110000
 UNKNOWN: Final = -1
@@ -17,8 +18,14 @@ BEGINS_LONGER: Final = 1 << 30
 """Bit of `symbol_of` of a character that a user-defined symbol of several characters begins with."""
 ABSENT: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 """What `find` gives for a pair that is not in the table."""
+_BITS: Final = np.uint64(NUMBER_BITS)
+_NUMBER: Final = np.uint64((1 << NUMBER_BITS) - 1)
 BITS_PER_PAIR: Final = 16
 """Bits in `Symbols.joined` for each pair of characters, at least: up to 6 % of other pairs are taken for joined."""
+
+
+Integer: TypeAlias = Any
+"""An integer in a kernel, where those of Python and of NumPy are one."""
 
 
 class Symbols(NamedTuple):
@@ -27,12 +34,12 @@ class Symbols(NamedTuple):
 
     Attributes:
         symbol_of: int32 [N_CODE_POINTS], the symbol of each character, or `UNKNOWN`, else perhaps with `BEGINS_LONGER`.
-        merges: uint64 [slots, 2], a table for `find`: two symbols -> the rank of the piece they make (its place among
-            the distinct scores, the best being 0) in the high half and its symbol in the low half.
+        merges: uint64 [slots], a table for `find`: two symbols -> the symbol of the piece that they make.
+        ranks: uint32 [symbols], the place of a piece's score among the distinct scores, the best being 0.
         steps: the same for user-defined symbols of several characters: node of a trie and code point -> node. The root
             is 0.
         node_symbols: int32 [nodes], the user-defined symbol that ends at a node, or `UNKNOWN`.
-        outputs, output_offsets: int32; symbol s is written as the ids `outputs[output_offsets[s]:output_offsets[s + 1]]`.
+        outputs, output_offsets: int32; symbol s is written as `outputs[output_offsets[s]:output_offsets[s + 1]]`.
         byte_ids: int32 [256], the ids of the pieces of bytes.
         joined_ascii: uint8 [128 * 128], 1 where a piece holds ASCII character i // 128 before i % 128.
         joined: uint64 [words, a power of two], a Bloom filter of one hash function over all such pairs of characters. A
@@ -41,6 +48,7 @@ class Symbols(NamedTuple):
 
     symbol_of: npt.NDArray[np.int32]
     merges: npt.NDArray[np.uint64]
+    ranks: npt.NDArray[np.uint32]
     steps: npt.NDArray[np.uint64]
     node_symbols: npt.NDArray[np.int32]
     outputs: npt.NDArray[np.int32]
@@ -54,8 +62,8 @@ def make_symbols(pieces: Sequence[Piece]) -> Symbols:
     """The arrays of a model's pieces, which have no objection (`pieces.Pieces`)."""
     known = {piece.text: piece for piece in pieces if piece.type in IN_TEXT}
     numbers = {piece.text: i for i, piece in enumerate(pieces) if piece.type in IN_TEXT}
-    for character in sorted({c for text in known for c in text} - numbers.keys()):
-        numbers[character] = len(pieces) + len(numbers.keys() - known.keys())
+    others = sorted({character for text in known for character in text} - known.keys())
+    numbers |= {character: i for i, character in enumerate(others, start=len(pieces))}
     symbol_of = np.full(N_CODE_POINTS, UNKNOWN, np.int32)
     for text, number in numbers.items():
         if len(text) == 1:
@@ -67,11 +75,13 @@ def make_symbols(pieces: Sequence[Piece]) -> Symbols:
     for i, piece in enumerate(pieces):
         if piece.type == BYTE:
             byte_ids[int(piece.text[1:-1], 16)] = i
-    outputs = _outputs(known, numbers, byte_ids)
-    pairs = {(ord(a), ord(b)) for text in known for a, b in zip(text, text[1:], strict=False)}
+    n_symbols = len(pieces) + len(others)
+    outputs = _outputs(known, numbers, byte_ids, n_symbols)
+    pairs = {(ord(a), ord(b)) for text in known for a, b in pairwise(text)}
     return Symbols(
         symbol_of,
         _table(_merges(known, numbers)),
+        _ranks(pieces, n_symbols),
         _table(steps),
         node_symbols,
         np.array([i for ids in outputs for i in ids], np.int32),
@@ -82,12 +92,14 @@ def make_symbols(pieces: Sequence[Piece]) -> Symbols:
 
 
 def _merges(known: dict[str, Piece], numbers: dict[str, int]) -> dict[tuple[int, int], int]:
-    ranks = {score: rank for rank, score in enumerate(sorted({piece.score for piece in known.values()}, reverse=True))}
-    return {
-        (numbers[text[:at]], numbers[text[at:]]): ranks[piece.score] << 32 | numbers[text]
-        for text, piece in known.items()
-        for at in splits(text, known)
-    }
+    return {(numbers[text[:at]], numbers[text[at:]]): numbers[text] for text in known for at in splits(text, known)}
+
+
+def _ranks(pieces: Sequence[Piece], n_symbols: int) -> npt.NDArray[np.uint32]:
+    scores = np.array([piece.score for piece in pieces], np.float32)
+    ranks = np.zeros(n_symbols, np.uint32)
+    ranks[: len(pieces)] = np.unique(-scores, return_inverse=True)[1]
+    return ranks
 
 
 def _trie(symbols: dict[str, int]) -> tuple[dict[tuple[int, int], int], npt.NDArray[np.int32]]:
@@ -101,10 +113,12 @@ def _trie(symbols: dict[str, int]) -> tuple[dict[tuple[int, int], int], npt.NDAr
     return steps, np.array([ends.get(node, UNKNOWN) for node in range(len(steps) + 1)], np.int32)
 
 
-def _outputs(known: dict[str, Piece], numbers: dict[str, int], byte_ids: npt.NDArray[np.int32]) -> list[list[int]]:
-    """The ids that each symbol is written as. An unused piece comes apart to what it was merged from, as in SampleEncode
-    of sentencepiece's `bpe_model.cc` (resegment)."""
-    outputs: list[list[int]] = [[i] for i in range(max(numbers.values()) + 1)]
+def _outputs(
+    known: dict[str, Piece], numbers: dict[str, int], byte_ids: npt.NDArray[np.int32], n_symbols: int
+) -> list[list[int]]:
+    """The ids that each symbol is written as. An unused piece comes apart to what it was merged from (`bpe_model.cc`,
+    SampleEncode, resegment)."""
+    outputs = [[i] for i in range(n_symbols)]
     for text in sorted(numbers, key=len):
         if text not in known:
             outputs[numbers[text]] = byte_ids[list(text.encode())].tolist()
@@ -115,8 +129,8 @@ def _outputs(known: dict[str, Piece], numbers: dict[str, int], byte_ids: npt.NDA
 
 
 def _table(entries: dict[tuple[int, int], int]) -> npt.NDArray[np.uint64]:
-    table = np.zeros((2 << len(entries).bit_length(), 2), np.uint64)
-    table[:, 1] = ABSENT
+    """A table for `find`: in each slot, the three numbers with `NUMBER_BITS` each, or `ABSENT`. Half of it is empty."""
+    table = np.full(2 << len(entries).bit_length(), ABSENT, np.uint64)
     flat: Iterable[int] = (number for (a, b), value in entries.items() for number in (a, b, value))
     _fill(table, np.fromiter(flat, np.uint64).reshape(-1, 3))
     return table
@@ -132,25 +146,27 @@ def _joined(pairs: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint8], npt.N
 
 
 @inlined
-def find(table: np.ndarray, a: int, b: int) -> np.uint64:
+def find(table: np.ndarray, a: Integer, b: Integer) -> np.uint64:
     """The value of the pair (a, b) in one of the tables of `Symbols`, or `ABSENT`. Neither is negative."""
-    key = (np.uint64(a) << np.uint64(32)) | np.uint64(b)
+    key = (np.uint64(a) << _BITS) | np.uint64(b)
     mask = np.uint64(len(table) - 1)
     slot = ((key * MULTIPLIER) >> np.uint64(32)) & mask
-    while table[slot, 1] != ABSENT and table[slot, 0] != key:
+    while table[slot] >> _BITS != key:
+        if table[slot] == ABSENT:
+            return ABSENT
         slot = (slot + np.uint64(1)) & mask
-    return np.uint64(table[slot, 1])
+    return np.uint64(table[slot] & _NUMBER)
 
 
 @leaf
 def _fill(table: np.ndarray, entries: np.ndarray) -> None:
     mask = np.uint64(len(table) - 1)
     for i in range(len(entries)):
-        key = (entries[i, 0] << np.uint64(32)) | entries[i, 1]
+        key = (entries[i, 0] << _BITS) | entries[i, 1]
         slot = ((key * MULTIPLIER) >> np.uint64(32)) & mask
-        while table[slot, 1] != ABSENT:
+        while table[slot] != ABSENT:
             slot = (slot + np.uint64(1)) & mask
-        table[slot, 0], table[slot, 1] = key, entries[i, 2]
+        table[slot] = (key << _BITS) | entries[i, 2]
 
 
 @inlined
