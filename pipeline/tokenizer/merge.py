@@ -183,7 +183,7 @@ def _merge_by_heap(n: Integer, symbols: Symbols, scratch: Scratch) -> None:
 
 
 @inlined
-def _push(heap: np.ndarray, size: Integer, pair: np.uint64, place: Integer) -> Integer:
+def _push(heap: np.ndarray, size: Integer, pair: Integer, place: Integer) -> Integer:
     """Add a pair, unless it is `ABSENT`; returns the new size."""
     if pair == ABSENT:
         return size

@@ -17,6 +17,9 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 IN_TEXT = (NORMAL, USER_DEFINED, UNUSED)
 """Types of the pieces that text can be (`model_interface.cc`, InitializePieces)."""
 
+NEVER = 0
+"""No type of sentencepiece's: a piece with a space, which text never holds when pieces are looked for."""
+
 BPE = 2
 """TrainerSpec.ModelType of BPE in the same file; the default, 1, is unigram."""
 
@@ -63,7 +66,8 @@ def read_pieces(model: bytes) -> Pieces:
             found = dict(fields(value))
             text = bytes(_bytes(found.get(1))).decode()
             (score,) = struct.unpack("<f", _bytes(found.get(2)) or bytes(4))
-            pieces.append(Piece(text.replace(SPACE_SYMBOL, " "), score, _int(found.get(3), NORMAL)))
+            kind = NEVER if " " in text else _int(found.get(3), NORMAL)
+            pieces.append(Piece(text.replace(SPACE_SYMBOL, " "), score, kind))
         elif number == 2 and isinstance(value, bytes):
             trainer |= dict(fields(value))
         elif number == 3 and isinstance(value, bytes):
@@ -98,7 +102,7 @@ def _of_pieces(pieces: list[Piece]) -> str:
     for piece in pieces:
         if piece.score != piece.score:
             return f"the score of {piece.text!r} is not a number"
-        if piece.type not in IN_TEXT and len(piece.text) == 1:
+        if piece.type in (UNKNOWN, CONTROL, BYTE) and len(piece.text) == 1:
             return f"{piece.text!r} is both a character and a special piece"
         if piece.type == UNUSED and len(splits(piece.text, in_text)) > 1:
             return f"the unused piece {piece.text!r} may come apart in several ways"

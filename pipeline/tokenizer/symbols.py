@@ -120,7 +120,7 @@ def _outputs(
     SampleEncode, resegment)."""
     outputs = [[i] for i in range(n_symbols)]
     for text in sorted(numbers, key=len):
-        if text not in known:
+        if text not in known or (len(text) == 1 and known[text].type == UNUSED):
             outputs[numbers[text]] = byte_ids[list(text.encode())].tolist()
         elif known[text].type == UNUSED:
             for at in splits(text, known):
