@@ -18,7 +18,7 @@ from pipeline.assets import cache_folder
 
 _njit: Any = numba.njit  # typed without `_nrt`, which Numba's own functions set by `register_jitable(_nrt=False)`
 Function = TypeVar("Function", bound=Callable[..., Any])
-ROOMS = ("text", "dedup")
+ROOMS = ("text", "dedup", "tokenizer")
 
 
 def _digest() -> str:
@@ -45,4 +45,13 @@ def leaf(function: Function) -> Function:
     takes several times as long as a short function's work.
     """
     compiled: Function = _njit(cache=True, nogil=True, _nrt=False)(function)
+    return compiled
+
+
+def inlined(function: Function) -> Function:
+    """Compile a leaf that becomes a part of each caller.
+
+    For the few functions that are called for every word: to hand over an array takes seven numbers.
+    """
+    compiled: Function = _njit(cache=True, nogil=True, _nrt=False, forceinline=True)(function)
     return compiled

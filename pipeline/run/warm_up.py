@@ -31,6 +31,8 @@ from pipeline.text.shingles import shingle_hashes
 from pipeline.text.spans import apply_spans, compose_spans
 from pipeline.text.stop_words import count_stop_words
 from pipeline.text.words import count_words
+from pipeline.tokenizer.encode import Encoder
+from pipeline.tokenizer.pieces import NORMAL, Piece, Pieces
 
 
 def warm_up(rules: Sequence[str], groups: Collection[str]) -> None:
@@ -55,7 +57,13 @@ def warm_up(rules: Sequence[str], groups: Collection[str]) -> None:
         benchmarks.measure(texts)
         benchmarks.spans_without(texts)
     count_words(texts)
+    _encode(texts)
     _find_duplicates(texts)
+
+
+def _encode(texts: pa.LargeStringArray) -> None:
+    """Through a model of one piece, the space."""
+    Encoder(Pieces((Piece(" ", 0.0, NORMAL),), ""), (0, 0)).encode(texts, bos_eos=True)
 
 
 def _find_duplicates(texts: pa.LargeStringArray) -> None:

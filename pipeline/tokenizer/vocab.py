@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import sentencepiece
 
+from pipeline.tokenizer.protobuf import bytes_field
+
 SPACE_SYMBOL = "\u2581"
 """The character that sentencepiece puts in place of a space (kSpaceSymbol in its `normalizer.h`)."""
 
@@ -38,6 +40,7 @@ class Vocab:
     """A sentencepiece model with lossless settings. Immutable; safe to share between threads.
 
     Attributes:
+        model: the bytes of the model file.
         vocab_size: number of ids; every id is below it.
         unk_id, bos_id, eos_id, pad_id: ids that no text ever encodes to, whatever it spells ("<s>" in a text is five
             characters).
@@ -46,6 +49,7 @@ class Vocab:
 
     def __init__(self, model: bytes, origin: str = "the given bytes") -> None:
         self._processor = _load_processor(model, origin)
+        self.model = model
         self.vocab_size: int = self._processor.get_piece_size()
         self.unk_id: int = self._processor.unk_id()
         self.bos_id: int = self._processor.bos_id()
@@ -53,7 +57,7 @@ class Vocab:
         self.pad_id: int = self._processor.pad_id()
         self._space_symbol_ids = [self._processor.piece_to_id(f"<0x{b:02X}>") for b in SPACE_SYMBOL.encode()]
         try:
-            self.fingerprint = _fingerprint(self._processor, _field(model, NORMALIZER_SPEC_FIELD))
+            self.fingerprint = _fingerprint(self._processor, bytes_field(model, NORMALIZER_SPEC_FIELD))
             self._check(origin)
         except UnicodeDecodeError as error:
             raise VocabError(f"{origin}: a damaged sentencepiece model: a piece is not UTF-8 ({error})") from None
@@ -187,36 +191,3 @@ def _fingerprint(processor: sentencepiece.SentencePieceProcessor, normalizer_spe
         digest.update(struct.pack("<I", len(piece)) + piece + struct.pack("<f4?", processor.get_score(i), *kinds))
     digest.update(normalizer_spec)
     return digest.hexdigest()
-
-
-def _field(message: bytes, number: int) -> bytes:
-    """The last length-delimited field `number` at the top level of a protobuf message, or b"".
-
-    The wire format is described at protobuf.dev/programming-guides/encoding. The protobuf package is not needed for one
-    field. `message` has been parsed by sentencepiece before, so it is well-formed.
-    """
-    found, at = b"", 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        wire_type = tag & 7
-        if wire_type == 2:
-            length, at = _varint(message, at)
-            if tag >> 3 == number:
-                found = message[at : at + length]
-            at += length
-        elif wire_type == 0:
-            _, at = _varint(message, at)
-        else:
-            at += {1: 8, 5: 4}.get(wire_type, len(message))
-    return found
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value, shift = 0, 0
-    while at < len(message):
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        shift, at = shift + 7, at + 1
-        if byte < 0x80:
-            break
-    return value, at
