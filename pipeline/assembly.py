@@ -127,6 +127,7 @@ def data_files(
     files: list[manifest.DataFile] = []
     origins: list[str] = []
     taken: dict[str, int] = {}
+    of_part: dict[str, list[str]] = {}  # key of a Select Part -> its documents and decisions
 
     def add(stage: str, key: str, name: str, folder: str, stem: str, **fields: Any) -> None:
         committed = store.marker(stage, key).file(name)
@@ -139,6 +140,8 @@ def data_files(
             manifest.DataFile(path, sha256=committed.sha256, size=committed.size, rows=committed.rows, **fields)
         )
         origins.append(f"{stage}/{key}/{name}")
+        if fields["kind"] in ("documents", "decisions"):
+            of_part.setdefault(key, []).append(path)
 
     for row in part.work["rows"]:
         source = store.marker("extract", row["extract"]).label.split(":")[0]
@@ -154,9 +157,11 @@ def data_files(
     for key in part.work["pack"]:
         marker = store.marker("pack", key)
         cell = marker.facts["cells"][0]["cell"]
+        made_from = tuple(path for select in marker.ingredients["inputs"][0] for path in of_part.get(select, ()))
         for file in marker.files:
             split = file.name.split("-")[0]
-            add("pack", key, file.name, f"shards/{split}", cell, kind="shard", cell=cell, split=split)
+            kind = {"kind": "shard", "cell": cell, "split": split, "made_from": made_from}
+            add("pack", key, file.name, f"shards/{split}", cell, **kind)
     return files, origins
 
 

@@ -62,7 +62,8 @@ def total(tree: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """One file of a version. `path` is relative to the version's folder."""
+    """One file of a version. `path` is relative to the version's folder; `made_from`, of a shard: the files of the
+    version with its documents and their decisions."""
 
     path: str
     kind: str
@@ -72,12 +73,13 @@ class DataFile:
     source: str = ""
     cell: str = ""
     split: str = ""
+    made_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CellTotals:
     """What was packed for one Cell and split: `rows` Sequences holding `tokens` tokens of `documents` documents, which
-    have `utf8_bytes` bytes of text."""
+    have `utf8_bytes` bytes of text. A token that two pieces of a document share counts once."""
 
     cell: str
     split: str
@@ -166,7 +168,7 @@ def read_manifest(raw: bytes, path: str) -> Manifest:
     if found != FORMAT:
         raise ManifestError(f"{path}: format is {found!r}, this program reads {FORMAT!r}")
     try:
-        files = [DataFile(**f) for f in value.pop("files")]
+        files = [DataFile(**f | {"made_from": tuple(f.get("made_from", ()))}) for f in value.pop("files")]
         cells = [CellTotals(**c) for c in value.pop("cells")]
         mixture = [MixtureRow(**m) for m in value.pop("mixture")]
         return Manifest(files=files, cells=cells, mixture=mixture, **value)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pipeline.document import ID_BYTES
 from pipeline.manifest import canonical_json
 
-FORMAT = "gristmill-shard/1"
+FORMAT = "gristmill-shard/2"
 METADATA_KEY = b"gristmill"
 BATCH_ROWS = 256
 """Rows in a record batch; only the last batch of a file may hold fewer. So row r lies in batch r // 256."""
@@ -26,9 +26,11 @@ BATCH_ROWS = 256
 MAGIC = b"ARROW1"
 """First and last bytes of an Arrow IPC file (Arrow columnar format, "IPC File Format")."""
 
-Rows = tuple[npt.NDArray[Any], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.uint8]]
-"""tokens uint16 or uint32 [rows, seq_len + 1]; piece_offsets int64 [rows + 1]; lengths int32 [pieces]; ids uint8
-[pieces, 16]: row r has the pieces piece_offsets[r] : piece_offsets[r + 1]."""
+Rows = tuple[
+    npt.NDArray[Any], npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint8]
+]
+"""tokens uint16 or uint32 [rows, seq_len + 1]; piece_offsets int64 [rows + 1]; lengths int32 [pieces]; starts int64
+[pieces]; ids uint8 [pieces, 16]: row r has the pieces piece_offsets[r] : piece_offsets[r + 1]."""
 
 
 class ShardError(Exception):
@@ -37,20 +39,24 @@ class ShardError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ShardMeta:
-    """What a shard says of itself. Places behind the last piece of a row hold `pad_id`."""
+    """What a shard says of itself. Places behind the last piece of a row hold `pad_id`; `tokenizer` is the fingerprint
+    of the vocabulary (`pipeline.tokenizer.vocab.Vocab.fingerprint`)."""
 
     cell: str
     split: str
     seq_len: int
     pad_id: int
+    tokenizer: str
 
 
 class Batch(NamedTuple):
-    """Views of one record batch, laid out as `Rows`; `offsets` are those of `lengths`, `id_offsets` those of `ids`."""
+    """Views of one record batch, laid out as `Rows`; each column of lists has offsets of its own."""
 
     tokens: npt.NDArray[Any]
     offsets: npt.NDArray[np.int32]
     lengths: npt.NDArray[np.int32]
+    start_offsets: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]
     id_offsets: npt.NDArray[np.int32]
     ids: npt.NDArray[np.uint8]
 
@@ -64,11 +70,13 @@ def shard_schema(meta: ShardMeta, dtype: npt.DTypeLike) -> pa.Schema:
     """The Arrow schema of a shard, metadata included. `dtype` is uint16 or uint32."""
     token = pa.field("item", pa.from_numpy_dtype(np.dtype(dtype)), nullable=False)
     length = pa.field("item", pa.int32(), nullable=False)
+    start = pa.field("item", pa.int64(), nullable=False)
     document_id = pa.field("item", pa.binary(ID_BYTES), nullable=False)
     return pa.schema(
         [
             pa.field("tokens", pa.list_(token, meta.seq_len + 1), nullable=False),
             pa.field("lengths", pa.list_(length), nullable=False),
+            pa.field("starts", pa.list_(start), nullable=False),
             pa.field("ids", pa.list_(document_id), nullable=False),
         ],
         metadata={METADATA_KEY: canonical_json({"format": FORMAT, **asdict(meta)})},
@@ -108,7 +116,7 @@ def write_shard(sink: str | os.PathLike[str] | BinaryIO, blocks: Iterable[Rows],
 
 
 def _record_batch(block: Rows, meta: ShardMeta, schema: pa.Schema) -> pa.RecordBatch:
-    tokens, piece_offsets, lengths, ids = block
+    tokens, piece_offsets, lengths, starts, ids = block
     n_rows, n_pieces = len(tokens), len(lengths)
     if not 1 <= n_rows <= BATCH_ROWS:
         raise ValueError(f"a block of {n_rows} rows; it must have 1 to {BATCH_ROWS}")
@@ -118,6 +126,8 @@ def _record_batch(block: Rows, meta: ShardMeta, schema: pa.Schema) -> pa.RecordB
         )
     if piece_offsets.shape != (n_rows + 1,) or piece_offsets[0] != 0 or piece_offsets[-1] != n_pieces:
         raise ValueError(f"piece_offsets do not describe {n_rows} rows with {n_pieces} pieces")
+    if starts.shape != (n_pieces,) or starts.dtype != np.int64:
+        raise ValueError(f"starts are {starts.dtype} {list(starts.shape)}, expected int64 [{n_pieces}]")
     if ids.shape != (n_pieces, ID_BYTES) or ids.dtype != np.uint8:
         raise ValueError(f"ids are {ids.dtype} {list(ids.shape)}, expected uint8 [{n_pieces}, {ID_BYTES}]")
     offsets = pa.array(piece_offsets.astype(np.int32))
@@ -129,6 +139,7 @@ def _record_batch(block: Rows, meta: ShardMeta, schema: pa.Schema) -> pa.RecordB
         [
             pa.FixedSizeListArray.from_arrays(values, type=schema.field("tokens").type),
             pa.ListArray.from_arrays(offsets, pa.array(lengths.astype(np.int32)), type=schema.field("lengths").type),
+            pa.ListArray.from_arrays(offsets, pa.array(starts), type=schema.field("starts").type),
             pa.ListArray.from_arrays(offsets, id_values, type=schema.field("ids").type),
         ],
         schema=schema,
@@ -183,10 +194,22 @@ class Shard:
         tokens: npt.NDArray[Any] = batch.tokens[k]
         return tokens
 
+    def read(self, row: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """`tokens`, `lengths` and `starts` of a row in one call."""
+        batch, k = self._locate(row)
+        lengths = batch.lengths[batch.offsets[k] : batch.offsets[k + 1]]
+        return batch.tokens[k], lengths, batch.starts[batch.start_offsets[k] : batch.start_offsets[k + 1]]
+
     def lengths(self, row: int) -> npt.NDArray[np.int32]:
         """Tokens of each document piece of a row, in order; their sum is at most seq_len + 1. A view of the file."""
         batch, k = self._locate(row)
         return batch.lengths[batch.offsets[k] : batch.offsets[k + 1]]
+
+    def starts(self, row: int) -> npt.NDArray[np.int64]:
+        """Which token of its document each piece of a row begins with. Above 0, it is the last token of the piece
+        before, too. A view of the file."""
+        batch, k = self._locate(row)
+        return batch.starts[batch.start_offsets[k] : batch.start_offsets[k + 1]]
 
     def ids(self, row: int) -> npt.NDArray[np.uint8]:
         """The document id of each piece of a row, uint8 [pieces, 16]; `ids(row)[i].tobytes()` is a Document's `id`."""
@@ -217,7 +240,7 @@ class Shard:
             vocab_size: if given, every token must be below it.
 
         Returns:
-            The number of tokens, pad not counted.
+            The number of documents' tokens: pad does not count, and what two pieces share counts once.
 
         Raises:
             ShardError: naming the first row that is wrong.
@@ -299,8 +322,8 @@ def _views(batch: pa.RecordBatch, width: int, is_last: bool) -> Batch:
     n_rows = batch.num_rows
     if n_rows != BATCH_ROWS and not (is_last and 1 <= n_rows < BATCH_ROWS):
         raise ValueError(f"it has {n_rows} rows, expected {'1 to ' if is_last else ''}{BATCH_ROWS}")
-    tokens, lengths, ids = (batch.column(i) for i in range(3))
-    arrays = (tokens, tokens.values, lengths, lengths.values, ids, ids.values)
+    tokens, lengths, starts, ids = (batch.column(i) for i in range(4))
+    arrays = (tokens, tokens.values, lengths, lengths.values, starts, starts.values, ids, ids.values)
     if any(array.null_count for array in arrays):
         raise ValueError("it holds nulls")
     id_buffer = ids.values.buffers()[1]
@@ -310,6 +333,8 @@ def _views(batch: pa.RecordBatch, width: int, is_last: bool) -> Batch:
         tokens.flatten().to_numpy(zero_copy_only=True).reshape(n_rows, width),
         lengths.offsets.to_numpy(zero_copy_only=True),
         lengths.values.to_numpy(zero_copy_only=True),
+        starts.offsets.to_numpy(zero_copy_only=True),
+        starts.values.to_numpy(zero_copy_only=True),
         ids.offsets.to_numpy(zero_copy_only=True),
         id_bytes[id_begin : id_begin + len(ids.values) * ID_BYTES].reshape(-1, ID_BYTES),
     )
@@ -324,11 +349,15 @@ def _check_rows(shard: Shard, batch: Batch, first_row: int, vocab_size: int | No
 
     n_pieces = np.diff(batch.offsets)
     fail(n_pieces < 1, "no document piece")
+    fail(n_pieces != np.diff(batch.start_offsets), "not as many starts as lengths")
     fail(n_pieces != np.diff(batch.id_offsets), "not as many document ids as lengths")
     begin, end = int(batch.offsets[0]), int(batch.offsets[-1])
     row_of_piece = np.repeat(np.arange(len(n_pieces)), n_pieces)
     lengths = batch.lengths[begin:end].astype(np.int64)
-    fail(np.bincount(row_of_piece[lengths < 1], minlength=len(n_pieces)) > 0, "a document piece of less than one token")
+    starts = batch.starts[batch.start_offsets[0] : batch.start_offsets[-1]]
+    too_short, too_early = (np.bincount(row_of_piece[x], minlength=len(n_pieces)) for x in (lengths < 2, starts < 0))
+    fail(too_short > 0, "a document piece of less than two tokens")
+    fail(too_early > 0, "a piece that starts before its document")
     n_tokens = np.add.reduceat(lengths, batch.offsets[:-1] - begin)
     fail(n_tokens > width, f"document pieces add to more than the row's {width} places")
     is_pad = np.arange(width) >= n_tokens[:, None]
@@ -338,4 +367,4 @@ def _check_rows(shard: Shard, batch: Batch, first_row: int, vocab_size: int | No
     )
     if vocab_size is not None:
         fail((batch.tokens >= vocab_size).any(axis=1), f"a token is not below the vocabulary size {vocab_size}")
-    return int(n_tokens.sum())
+    return int(n_tokens.sum() - np.count_nonzero(starts))

@@ -52,7 +52,9 @@ from pipeline.extract.verdicts import Verdicts
 from pipeline.extract.worker import Extractor
 from pipeline.files import DamagedError, Folder, PartStore, PartWriter
 from pipeline.measures import KEPT_PREFIX, LANGUAGE_STOPS, LOOK_PREFIX, MEASURES, QUALITY_PREFIX, quality_measure
+from pipeline.packing import concat
 from pipeline.packing import pack as packing
+from pipeline.packing.held_out import is_held_out
 from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, Part, all_libraries
 from pipeline.recipe import Recipe
 from pipeline.sources.digest import slice_digest
@@ -835,7 +837,7 @@ def pack(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     columns = ["id", "cluster", "cluster_size", "language", "text"]
     tables = [store.table("select", key, "documents.parquet", columns) for key in part.work["select"]]
     documents = pa.concat_tables(tables).sort_by("id")
-    held_out = _is_held_out(documents["cluster"], recipe.seed, recipe.packing.validation_share)
+    held_out = is_held_out(documents["cluster"], recipe.seed, recipe.packing.validation_share)
     out.facts["cells"] = [
         _pack_split(recipe, part.work["cell"], split, documents.filter(pa.array(mask)), words, out)
         for split, mask in (("train", ~held_out), ("validation", held_out))
@@ -857,9 +859,12 @@ def _pack_split(
     if n_repeats := int((~is_first).sum()):
         out.counts.add("repeats", cell, n=n_repeats)
     seq_len, dtype = recipe.packing.seq_len, shards.token_dtype(words.vocab_size)
-    packed = packing.order_rows(packing.pack(np.diff(offsets), seq_len), ids, recipe.seed)
+    if split == "validation" or recipe.packing.method == "concat":  # ids are hashes: these rows are in no order of note
+        packed = concat.pack(np.diff(offsets), seq_len)
+    else:
+        packed = packing.order_rows(packing.pack(np.diff(offsets), seq_len), ids, recipe.seed)
     n_rows = len(packed.row_offsets) - 1
-    meta = shards.ShardMeta(cell, split, seq_len, words.pad_id)
+    meta = shards.ShardMeta(cell, split, seq_len, words.pad_id, words.fingerprint)
     for number, begin in enumerate(range(0, n_rows, recipe.packing.shard_rows)):
         end = min(begin + recipe.packing.shard_rows, n_rows)
         blocks = packing.blocks(
@@ -914,16 +919,6 @@ def _count_lengths(out: PartWriter, name: str, lengths: npt.NDArray[np.int64]) -
 
 def _write_shard(blocks: Iterator[packing.Sequences], meta: shards.ShardMeta, path: Path) -> None:
     shards.write_shard(path, blocks, meta)
-
-
-def _is_held_out(clusters: pa.ChunkedArray, seed: int, share: float) -> npt.NDArray[np.bool_]:
-    """Whether each document goes to validation, bool [n]: by a hash of (seed, cluster id), so that near copies stay on
-    one side."""
-    salt = hashlib.blake2b(seed.to_bytes(8, "little"), digest_size=16, person=b"validation").digest()
-    draws = [
-        int.from_bytes(hashlib.blake2b(c, digest_size=8, key=salt).digest(), "little") for c in clusters.to_pylist()
-    ]
-    return np.array(draws, dtype=np.uint64) < np.uint64(int(share * 2**64))
 
 
 # -- 8. Describe: manifests -> a version -------------------------------------------------------------------------------

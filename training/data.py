@@ -6,9 +6,12 @@ stands at a position, so that a run can be continued at any position, with any b
 """
 
 import hashlib
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -118,23 +121,63 @@ class Batch:
         return Batch(*((p.pin_memory() if pin else p).to(device, non_blocking=pin) for p in parts))
 
 
-def make_batch(rows: Sequence[tuple[NDArray[np.integer], NDArray[np.integer]]], context: int) -> Batch:
-    """Sequences of (tokens (S + 1,), document lengths) -> a Batch with B = len(rows) * S / context and T = context.
+class Rows(NamedTuple):
+    """Some Sequences: `tokens` (n, S + 1) unsigned; `n_pieces` (n,) document pieces of each row; `lengths` int32 and
+    `starts` int64 (pieces,) of all pieces, row after row: tokens of a piece, and which token of its document it begins
+    with."""
 
-    A Sequence longer than `context` is cut into pieces that overlap in one token, so each target is predicted once.
+    tokens: NDArray[Any]
+    n_pieces: NDArray[np.int64]
+    lengths: NDArray[np.int32]
+    starts: NDArray[np.int64]
+
+    def n_tokens(self) -> NDArray[np.int64]:
+        """Places of each row that hold a token, (n,)."""
+        ends = np.concatenate([[0], np.cumsum(self.lengths, dtype=np.int64)])
+        behind = np.cumsum(self.n_pieces)
+        counted: NDArray[np.int64] = ends[behind] - ends[behind - self.n_pieces]
+        return counted
+
+    def n_shared(self) -> NDArray[np.int64]:
+        """Tokens of each row that are in the piece before, too, (n,): a piece that continues a document has one."""
+        before = np.concatenate([[0], np.cumsum(self.starts > 0)])
+        behind = np.cumsum(self.n_pieces)
+        counted: NDArray[np.int64] = before[behind] - before[behind - self.n_pieces]
+        return counted
+
+
+def make_batch(rows: Rows, context: int) -> Batch:
+    """n Sequences of S + 1 tokens -> a Batch with B = n * S / context and T = context.
+
+    A Sequence longer than `context` is cut into rows that overlap in one token, so each target is predicted once.
     """
-    tokens = np.stack([row for row, _ in rows]).astype(np.int64)
-    documents = np.full(tokens.shape, -1, dtype=np.int64)
-    for number, (_, lengths) in enumerate(rows):
-        documents[number, : lengths.sum()] = np.repeat(np.arange(len(lengths)), lengths)
-    same = (documents[:, 1:] == documents[:, :-1]) & (documents[:, 1:] >= 0)
-    targets = np.where(same, tokens[:, 1:], IGNORED).reshape(-1, context)
-    inside = documents[:, :-1].reshape(-1, context)
-    place = np.broadcast_to(np.arange(context), inside.shape)
-    starts = np.where(np.diff(inside, axis=1, prepend=-2) != 0, place, 0)
-    positions = place - np.maximum.accumulate(starts, axis=1)
-    arrays = (tokens[:, :-1].reshape(-1, context), targets, positions, inside)
-    return Batch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
+    n, seq_len = rows.tokens.shape[0], rows.tokens.shape[1] - 1
+    n_tokens = rows.n_tokens()
+    # Places of the inputs fall into segments: the pieces of a row, then its padding; the row's last place is no input.
+    behind = np.cumsum(rows.n_pieces)
+    sizes = np.insert(rows.lengths.astype(np.int64), behind, seq_len - n_tokens)
+    paddings = behind + np.arange(n)
+    sizes[paddings[n_tokens > seq_len] - 1] -= 1
+    sizes[paddings[n_tokens > seq_len]] = 0
+    numbers = np.arange(sizes.size) - np.repeat(paddings - rows.n_pieces, rows.n_pieces + 1)
+    numbers[paddings] = -1
+    documents = np.repeat(numbers, sizes)
+
+    ends = np.cumsum(sizes)
+    starts = np.union1d(ends - sizes, np.arange(0, n * seq_len, context))
+    starts = starts[starts < n * seq_len]
+    positions = np.arange(n * seq_len)
+    positions -= np.repeat(starts, np.diff(starts, append=n * seq_len))
+
+    targets = rows.tokens[:, 1:].astype(np.int64)
+    is_piece_end = np.ones(sizes.size, np.bool_)
+    is_piece_end[paddings] = False
+    is_piece_end[paddings[n_tokens > seq_len] - 1] = False  # its end is the row's last place
+    targets.reshape(-1)[ends[is_piece_end] - 1] = IGNORED
+    for row in np.flatnonzero(n_tokens < seq_len):
+        targets[row, n_tokens[row] :] = IGNORED
+    arrays = (rows.tokens[:, :-1].astype(np.int64), targets, positions, documents)
+    return Batch(*(torch.from_numpy(array.reshape(-1, context)) for array in arrays))
 
 
 class CellRows:
@@ -142,17 +185,15 @@ class CellRows:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.shards: list[Shard] = [open_shard(path) for path in paths]
-        self.ends = np.cumsum([len(shard) for shard in self.shards], dtype=np.int64)
+        self.ends: list[int] = list(accumulate(len(shard) for shard in self.shards))
 
     def __len__(self) -> int:
-        return int(self.ends[-1]) if self.shards else 0
+        return self.ends[-1] if self.shards else 0
 
-    def read(self, row: int) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        """(tokens (S + 1,), document lengths) of `row`, views of the memory-mapped shard."""
-        number = int(np.searchsorted(self.ends, row, side="right"))
-        shard = self.shards[number]
-        inside = row - int(self.ends[number - 1] if number else 0)
-        return shard.tokens(inside), shard.lengths(inside)
+    def read(self, row: int) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]:
+        """(tokens (S + 1,), lengths of pieces, starts of pieces) of `row`, views of the memory-mapped shard."""
+        number = bisect_right(self.ends, row)
+        return self.shards[number].read(row - (self.ends[number - 1] if number else 0))
 
 
 class Dataset:
@@ -184,20 +225,32 @@ class Dataset:
                 "see its card for where the documents went"
             )
 
-    def read(self, cells: dict[str, CellRows], cell: str, row: int) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-        """(tokens, lengths) of one Sequence, checked.
+    def read(self, cells: Mapping[str, CellRows], where: Sequence[tuple[str, int]]) -> Rows:
+        """The Sequences at `where`, as (Cell, row of it), at least one; checked.
 
         Raises:
-            TrainingError: if it holds a token outside of the vocabulary or documents longer than itself.
+            TrainingError: if one holds a token outside of the vocabulary or documents longer than itself.
         """
-        tokens, lengths = cells[cell].read(row)
-        if tokens.max() >= self.vocab_size or lengths.sum() > tokens.size or (lengths.size and lengths.min() < 1):
-            raise TrainingError(
-                f"{self.folder}: row {row} of {cell!r} is no Sequence of this version (tokens up to {tokens.max()}, "
-                f"vocabulary {self.vocab_size}, {lengths.sum()} tokens in documents, row of {tokens.size}); "
-                "the shard is damaged, run the pipeline again"
-            )
-        return tokens, lengths
+        tokens, lengths, starts = zip(*(cells[cell].read(row) for cell, row in where), strict=True)
+        n_pieces = np.fromiter(map(len, lengths), np.int64, len(where))
+        rows = Rows(np.stack(tokens), n_pieces, np.concatenate(lengths), np.concatenate(starts))
+        self._check(rows, where)
+        return rows
+
+    def _check(self, rows: Rows, where: Sequence[tuple[str, int]]) -> None:
+        shortest = rows.lengths.min(initial=2)
+        if rows.tokens.max() < self.vocab_size and rows.n_tokens().max() <= rows.tokens.shape[1] and shortest >= 2:
+            return
+        too_short = np.repeat(np.arange(len(where)), rows.n_pieces)[rows.lengths < 2]
+        is_wrong = (rows.tokens.max(axis=1) >= self.vocab_size) | (rows.n_tokens() > rows.tokens.shape[1])
+        is_wrong[too_short] = True
+        wrong = int(is_wrong.argmax())
+        cell, row = where[wrong]
+        raise TrainingError(
+            f"{self.folder}: row {row} of {cell!r} is no Sequence of this version (tokens up to "
+            f"{rows.tokens[wrong].max()}, vocabulary {self.vocab_size}, {rows.n_tokens()[wrong]} tokens in documents, "
+            f"row of {rows.tokens.shape[1]}); the shard is damaged, run the pipeline again"
+        )
 
 
 def _cells(folder: Path, manifest: Manifest, split: str) -> dict[str, CellRows]:
@@ -255,13 +308,14 @@ class Batches:
         self.order = RowOrder(dataset.manifest.mixture, seed)
 
     def at(self, position: int, n_sequences: int) -> tuple[Batch, dict[str, int]]:
-        """The Sequences at position .. position + n_sequences - 1, and how many tokens of each Cell they hold."""
+        """The Sequences at position .. position + n_sequences - 1, and how many tokens of each Cell they hold; a token
+        that two pieces of a document share counts in the first."""
         cells, rows = self.order.at(np.arange(position, position + n_sequences, dtype=np.int64))
         names = [self.order.plan[cell].cell for cell in cells]
-        read = [self.dataset.read(self.dataset.train, cell, int(row)) for cell, row in zip(names, rows, strict=True)]
+        read = self.dataset.read(self.dataset.train, list(zip(names, rows.tolist(), strict=True)))
         n_tokens: dict[str, int] = {}
-        for cell, (_, lengths) in zip(names, read, strict=True):
-            n_tokens[cell] = n_tokens.get(cell, 0) + int(lengths.sum())
+        for cell, n in zip(names, (read.n_tokens() - read.n_shared()).tolist(), strict=True):
+            n_tokens[cell] = n_tokens.get(cell, 0) + n
         return make_batch(read, self.context), n_tokens
 
     def unigram_entropy(self) -> float:

@@ -77,7 +77,8 @@ def evaluate(
         total = CellLoss(0.0, 0, 0)
         n_rows = min(len(rows), limit or len(rows))
         for start in range(0, n_rows, at_once):
-            read = [dataset.read(dataset.validation, cell, row) for row in range(start, min(start + at_once, n_rows))]
+            where = [(cell, row) for row in range(start, min(start + at_once, n_rows))]
+            read = dataset.read(dataset.validation, where)
             with autocast():
                 total += batch_loss(forward, make_batch(read, context).to(n_bytes.device), n_bytes)
         losses[cell] = total

@@ -12,6 +12,7 @@ try:
     from pipeline.cli.start import init, schema_command
     from pipeline.cli.status import status
     from pipeline.cli.sweep import sweep
+    from pipeline.cli.trace import trace_command
     from pipeline.cli.train import train
     from pipeline.cli.versions import clean, drop_command, list_command, verify_command
 except KeyboardInterrupt:  # in the second that imports take
@@ -32,6 +33,7 @@ app.command()(status)
 app.command(name="list")(list_command)
 app.command(name="verify")(verify_command)
 app.command()(sweep)
+app.command(name="trace")(trace_command)
 app.command(name="drop")(drop_command)
 app.command()(clean)
 app.command(name="schema")(schema_command)

@@ -1,8 +1,10 @@
 """Token lists -> Sequences.
 
-A Sequence is a row of seq_len + 1 tokens. A document longer than a row first fills whole rows; what remains of it, and
-all shorter documents, are packed best-fit-decreasing, so that no document is cut to make it fit and no token is dropped
-(Ding et al. 2024, "Fewer Truncations Improve Language Modeling", arXiv 2404.10830, section 3).
+A Sequence is a row of seq_len + 1 tokens: the first seq_len are inputs, the last seq_len their targets. A document
+longer than a row first fills whole rows; what remains of it, and all shorter documents, are packed best-fit-decreasing,
+so that no document is cut to make it fit and no token is dropped (Ding et al. 2024, "Fewer Truncations Improve Language
+Modeling", arXiv 2404.10830, section 3). The first token of a piece is no target, so a piece that continues a document
+begins with the last token of the piece before: each token but a document's first is predicted once.
 """
 
 from bisect import bisect_left, insort
@@ -20,7 +22,8 @@ class Packed(NamedTuple):
     """Which tokens of which document lie in which row; all int64.
 
     Row r holds the pieces row_offsets[r] : row_offsets[r + 1], one after another from its first place on. A piece is
-    tokens piece_start : piece_start + piece_length of document piece_document.
+    tokens piece_start : piece_start + piece_length of document piece_document, at least two; one that starts behind the
+    document's first token shares its own first token with the piece before.
     """
 
     row_offsets: Int64s
@@ -31,34 +34,49 @@ class Packed(NamedTuple):
 
 class Sequences(NamedTuple):
     """Rows as they are written to a shard: tokens uint16 or uint32 [rows, seq_len + 1]; piece_offsets int64 [rows + 1];
-    lengths int32 [pieces] and ids uint8 [pieces, 16] of the pieces, row after row."""
+    lengths int32 [pieces], starts int64 [pieces] and ids uint8 [pieces, 16] of the pieces, row after row."""
 
     tokens: npt.NDArray[Any]
     piece_offsets: Int64s
     lengths: npt.NDArray[np.int32]
+    starts: Int64s
     ids: npt.NDArray[np.uint8]
+
+
+def checked_lengths(lengths: npt.ArrayLike) -> Int64s:
+    """`lengths` as int64.
+
+    Raises:
+        ValueError: for a document of less than two tokens, which has nothing to predict.
+    """
+    sizes = np.asarray(lengths, dtype=np.int64)
+    if sizes.size and sizes.min() < 2:
+        raise ValueError(
+            f"document {int(sizes.argmin())} has {int(sizes.min())} tokens; with bos and eos it has at least 2"
+        )
+    return sizes
 
 
 def pack(lengths: npt.ArrayLike, seq_len: int) -> Packed:
     """Pack documents of the given token counts (bos and eos counted) into rows of seq_len + 1 tokens.
 
-    Every token lies in exactly one row. Time is linear in documents but for one sort; the result depends on `lengths`
-    alone. Rows come out by length of their longest piece: see `order_rows`.
+    Every token but a document's first is exactly once the second or a later token of a piece. Time is linear in
+    documents but for one sort; the result depends on `lengths` alone. Rows come out by length of their longest piece:
+    see `order_rows`.
 
     Raises:
-        ValueError: for a negative length.
+        ValueError: for a document of less than two tokens.
     """
-    sizes = np.asarray(lengths, dtype=np.int64)
-    if sizes.size and sizes.min() < 0:
-        raise ValueError(f"document {int(sizes.argmin())} has {int(sizes.min())} tokens; a length is never negative")
+    sizes = checked_lengths(lengths)
     capacity = seq_len + 1
-    n_full = sizes // capacity
+    n_full = (sizes - 1) // seq_len  # rows that are filled with targets
     full_document = np.repeat(np.arange(sizes.size), n_full)
     first_of_document = np.repeat(np.cumsum(n_full) - n_full, n_full)
-    full_start = (np.arange(full_document.size) - first_of_document) * capacity
+    full_start = (np.arange(full_document.size) - first_of_document) * seq_len
 
-    rest = sizes - n_full * capacity
-    order = np.argsort(-rest, kind="stable")[: np.count_nonzero(rest)]
+    n_targets = sizes - 1 - n_full * seq_len
+    order = np.argsort(-n_targets, kind="stable")[: np.count_nonzero(n_targets)]
+    rest = n_targets + 1
     row = full_document.size + _best_fit_decreasing(rest[order], capacity)
     by_row = np.argsort(row, kind="stable")
     document = order[by_row]
@@ -66,7 +84,7 @@ def pack(lengths: npt.ArrayLike, seq_len: int) -> Packed:
     return Packed(
         np.concatenate([np.arange(full_document.size + 1), full_document.size + np.cumsum(n_pieces)]),
         np.concatenate([full_document, document]),
-        np.concatenate([full_start, (n_full * capacity)[document]]),
+        np.concatenate([full_start, (n_full * seq_len)[document]]),
         np.concatenate([np.full(full_document.size, capacity), rest[document]]),
     )
 
@@ -168,7 +186,7 @@ def fill(
     """The rows begin : end with their tokens.
 
     Args:
-        packed: from `pack` or `order_rows`.
+        packed: from `pack`, `order_rows` or `concat.pack`.
         tokens: [total] ids of all documents, bos and eos included.
         offsets: int64 [documents + 1]; document d has tokens[offsets[d] : offsets[d + 1]].
         ids: uint8 [documents, 16].
@@ -180,9 +198,9 @@ def fill(
     row_offsets = packed.row_offsets[begin : None if end is None else end + 1]
     pieces = slice(int(row_offsets[0]), int(row_offsets[-1]))
     piece_offsets = row_offsets - row_offsets[0]
-    document, length = packed.piece_document[pieces], packed.piece_length[pieces]
+    document, start, length = (x[pieces] for x in (packed.piece_document, packed.piece_start, packed.piece_length))
     before = np.cumsum(length) - length
-    source = np.repeat(offsets[document] + packed.piece_start[pieces] - before, length) + np.arange(int(length.sum()))
+    source = np.repeat(offsets[document] + start - before, length) + np.arange(int(length.sum()))
     values = tokens[source]
     largest = max(pad_id, int(values.max(initial=0)))
     if largest > np.iinfo(np.dtype(dtype)).max:
@@ -190,7 +208,7 @@ def fill(
     n_tokens = np.diff(np.concatenate([[0], np.cumsum(length)])[piece_offsets])
     matrix = np.full((piece_offsets.size - 1, seq_len + 1), pad_id, dtype=dtype)
     matrix[np.arange(seq_len + 1) < n_tokens[:, None]] = values
-    return Sequences(matrix, piece_offsets, length.astype(np.int32), ids[document])
+    return Sequences(matrix, piece_offsets, length.astype(np.int32), start, ids[document])
 
 
 def blocks(

@@ -103,7 +103,7 @@ def test_personal_data_is_gone_from_text_and_url_everywhere(made: Path) -> None:
 def test_shards_hold_every_token_of_every_clean_document_once(made: Path) -> None:
     described = load_manifest(made)
     words = vocab.load(made / described.tokenizer["path"])
-    pieces: dict[bytes, list[int]] = {}
+    pieces: dict[bytes, list[tuple[int, list[int]]]] = {}
     splits: dict[bytes, set[str]] = {}
     for file in described.files:
         if file.kind != "shard":
@@ -112,8 +112,8 @@ def test_shards_hold_every_token_of_every_clean_document_once(made: Path) -> Non
         assert len(shard) == file.rows
         for row in range(len(shard)):
             tokens, at = shard.tokens(row), 0
-            for length, key in zip(shard.lengths(row), shard.ids(row), strict=True):
-                pieces.setdefault(bytes(key), []).append((file.path, row, tokens[at : at + length].tolist()))
+            for length, start, key in zip(shard.lengths(row), shard.starts(row), shard.ids(row), strict=True):
+                pieces.setdefault(bytes(key), []).append((int(start), tokens[at : at + length].tolist()))
                 splits.setdefault(bytes(key), set()).add(file.split)
                 at += length
     documents = tables(made, described, "documents").to_pylist()
@@ -122,8 +122,15 @@ def test_shards_hold_every_token_of_every_clean_document_once(made: Path) -> Non
     assert {s for some in splits.values() for s in some} == {"train", "validation"}
     for document in documents:
         ids = words.encode([document["text"]])[0]
-        expected = sorted([words.bos_id, *[int(i) for i in ids], words.eos_id])
-        assert sorted(t for _, _, tokens in pieces[document["id"]] for t in tokens) == expected
+        expected = [words.bos_id, *ids.tolist(), words.eos_id]
+        joined = [words.bos_id]
+        for start, tokens in sorted(pieces[document["id"]]):
+            assert start == len(joined) - 1 and tokens[0] == joined[-1]
+            joined += tokens[1:]
+        assert joined == expected
+    assert sum(map(len, (words.encode([d["text"]])[0] for d in documents))) + 2 * len(documents) == sum(
+        cell.tokens for cell in described.cells
+    )
 
 
 def test_the_mix_is_what_was_asked(made: Path) -> None:
