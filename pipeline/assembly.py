@@ -153,9 +153,9 @@ def data_files(
     add("tokenizer", part.work["tokenizer"], "tokenizer.model", "tokenizer", "tokenizer", kind="tokenizer")
     for key in part.work["pack"]:
         marker = store.marker("pack", key)
-        cell = marker.facts["cells"][0]["cell"]
         for file in marker.files:
-            split = file.name.split("-")[0]
+            split, _, name = file.name.partition("-")
+            cell = name.rpartition("-")[0]
             add("pack", key, file.name, f"shards/{split}", cell, kind="shard", cell=cell, split=split)
     return files, origins
 
