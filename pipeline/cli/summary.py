@@ -56,14 +56,14 @@ def print_summary(dataset: Path, version: str, warnings: Sequence[str] | None = 
 
 def _fitting(rows: Sequence[Sequence[str]]) -> list[str]:
     """Funnel and mix side by side, or below each other on a narrow terminal."""
-    lines = _aligned([("source", *FUNNEL, *MIX), *rows])
+    lines = aligned([("source", *FUNNEL, *MIX), *rows])
     if max(map(len, lines)) <= shutil.get_terminal_size().columns:
         return lines
-    funnel = _aligned([("source", *FUNNEL), *(row[: 1 + len(FUNNEL)] for row in rows)])
-    return [*funnel, "", *_aligned([("source", *MIX), *([row[0], *row[1 + len(FUNNEL) :]] for row in rows)])]
+    funnel = aligned([("source", *FUNNEL), *(row[: 1 + len(FUNNEL)] for row in rows)])
+    return [*funnel, "", *aligned([("source", *MIX), *([row[0], *row[1 + len(FUNNEL) :]] for row in rows)])]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns two spaces apart, the first to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

@@ -141,7 +141,7 @@ def _within_epochs(train: Sequence[CellTotals], asked: Sequence[Amounts], option
         ways = "give these sources less weight, spread what is missing with mixture.when_short: spread, or add data"
     field = "mixture.token_targets" if options.token_targets else "mixture.tokens"
     raise MixtureError(
-        f"the mixture of {float(budget):,.0f} tokens cannot be read from what was packed:\n" + "\n".join(lines) + "\n"
+        f"the mixture of {float(budget):,.0f} tokens cannot be read from what there is:\n" + "\n".join(lines) + "\n"
         f"Set {field} to {math.floor(largest):,} or less, raise mixture.max_epochs to "
         f"{math.ceil(max(epochs.values()) * 100) / 100:g}, {ways}"
     )
