@@ -156,10 +156,10 @@ def data_files(
     add("tokenizer", part.work["tokenizer"], "tokenizer.model", "tokenizer", "tokenizer", kind="tokenizer")
     for key in part.work["pack"]:
         marker = store.marker("pack", key)
-        cell = marker.facts["cells"][0]["cell"]
         made_from = tuple(path for select in marker.ingredients["inputs"][0] for path in of_part.get(select, ()))
         for file in marker.files:
-            split = file.name.split("-")[0]
+            split, _, name = file.name.partition("-")
+            cell = name.rpartition("-")[0]
             kind = {"kind": "shard", "cell": cell, "split": split, "made_from": made_from}
             add("pack", key, file.name, f"shards/{split}", cell, **kind)
     return files, origins

@@ -178,7 +178,10 @@ def _override(root: Node, override: str) -> list[Problem]:
     parent = root
     path: yaml_nodes.Path = ()
     *above, last = name.split(".")
-    for part in above:
+    for n, part in enumerate(above):
+        if isinstance(parent.value, dict) and (whole := ".".join((*above[n:], last))) in parent.value:
+            last = whole  # a key that has dots itself, as a Cell's name may
+            break
         key, sentence = _key(parent, part, path)
         path = (*path, key)
         if sentence:

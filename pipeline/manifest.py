@@ -6,8 +6,9 @@ times, hosts and costs belong to `runs/*.json`.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ def _add(a: Any, b: Any) -> Any:
     raise TypeError(f"counts of different shape do not add: {type(a).__name__} and {type(b).__name__}")
 
 
+def by_source(counts: Mapping[str, Any], key: str, source: str) -> Any:
+    """What `counts` has below `key` for `source`, {} if nothing: for counts by Cell, the sum over its Cells."""
+    found = [node for name, node in counts.get(key, {}).items() if source_of(name) == source]
+    return reduce(_add, found) if found else {}
+
+
 def total(tree: Any) -> int:
     """The sum of all integers below `tree`."""
     if isinstance(tree, Mapping):
@@ -76,6 +83,11 @@ class DataFile:
     made_from: tuple[str, ...] = ()
 
 
+def source_of(cell: str) -> str:
+    """The source of a Cell. A Cell is called like its source, or is a part of it: SOURCE.LANGUAGE, SOURCE.MEASURE-0."""
+    return cell.partition(".")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class CellTotals:
     """What was packed for one Cell and split: `rows` Sequences holding `tokens` tokens of `documents` documents, which
@@ -91,10 +103,13 @@ class CellTotals:
 
 @dataclass(frozen=True, slots=True)
 class MixtureRow:
-    """The plan of one Cell: of `rows_available` training Sequences, `rows` are read (`epochs` = rows / rows_available).
+    """What is read of one Cell in one stretch of one phase: `rows` of its `rows_available` training Sequences, which
+    hold about `tokens` tokens; `epochs` = rows / rows_available.
 
-    `share_asked` is the recipe's normalised weight (natural proportion if it names none), `share` the share of tokens
-    that `rows` give.
+    `share_asked` and `share` are shares of the tokens of the whole plan, all phases together: what the recipe asks for
+    (its normalised weights, natural proportions if it names none), and what `rows` give. `spread` is what
+    `when_short: spread` adds to the share asked; negative for a Cell that is short. Training reads the stretches of a
+    phase one after another, then the next phase; each goes on in a Cell where the one before stopped.
     """
 
     cell: str
@@ -104,6 +119,42 @@ class MixtureRow:
     rows_available: int
     tokens: int
     epochs: float
+    spread: float = 0.0
+    phase: int = 0
+    stretch: int = 0
+
+
+OFTEN_READ = 2.0
+"""Epochs above which a Cell is warned of. Repeating text up to four times costs little against new text and pays less
+and less beyond (Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", arXiv 2305.16264, section 5); who
+comes halfway should know it."""
+
+
+def by_cell(mixture: Iterable[MixtureRow]) -> list[MixtureRow]:
+    """The sums of all stretches, one row for each Cell, sorted by name; `phase` and `stretch` are 0."""
+    found: dict[str, list[MixtureRow]] = {}
+    for row in mixture:
+        found.setdefault(row.cell, []).append(row)
+    summed = ("share_asked", "share", "rows", "tokens", "epochs", "spread")
+    return [
+        replace(rows[0], phase=0, stretch=0, **{name: sum(getattr(row, name) for row in rows) for name in summed})
+        for _, rows in sorted(found.items())
+    ]
+
+
+def by_phase(mixture: Sequence[MixtureRow]) -> list[list[MixtureRow]]:
+    """`by_cell` of each phase, in order. Shares remain those of the whole plan."""
+    return [by_cell(row for row in mixture if row.phase == phase) for phase in sorted({row.phase for row in mixture})]
+
+
+def planned_share(row: MixtureRow, phase: Sequence[MixtureRow]) -> float:
+    """The share of a Cell in the tokens of its phase that its rows were counted for."""
+    return (row.share_asked + row.spread) / (sum(other.share_asked + other.spread for other in phase) or 1.0)
+
+
+def realised_share(row: MixtureRow, phase: Sequence[MixtureRow]) -> float:
+    """The share of a Cell in the tokens of its phase that its rows give."""
+    return row.share / (sum(other.share for other in phase) or 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,11 +116,17 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec(
             "pack",
             3,
-            ("pipeline.tokenizer.encode", "pipeline.packing.concat", "pipeline.packing.held_out", "pipeline.shards"),
+            (
+                "pipeline.tokenizer.encode",
+                "pipeline.packing.cells",
+                "pipeline.packing.concat",
+                "pipeline.packing.held_out",
+                "pipeline.shards",
+            ),
             ("sentencepiece", "numpy", "pyarrow"),
         ),
         StageSpec(
-            "describe", 3, ("pipeline.manifest", "pipeline.assembly", "pipeline.mixture", "pipeline.card.markdown")
+            "describe", 3, ("pipeline.manifest", "pipeline.assembly", "pipeline.mixture.plan", "pipeline.card.markdown")
         ),
     )
 }
@@ -492,6 +498,7 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
         if recipe.keep.dropped_text
     ]
     tokenizer = _tokenizer_part(recipe, selected)
+    cells = dump["packing"].pop("cells")
     pack_fields = {"packing": dump["packing"], "seed": recipe.seed}
     if recipe.dedup.repeat_by_cluster_size:
         pack_fields["dedup"] = {"repeat_by_cluster_size": dump["dedup"]["repeat_by_cluster_size"]}
@@ -500,12 +507,19 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
         keys = [select[i].key for i in group]
         source = extract[group[0]].work["slices"][0]["source"]
         label = f"{extract[group[0]].label}" + (f" to {extract[group[-1]].label}" if len(group) > 1 else "")
-        work = {"select": keys, "tokenizer": tokenizer.key, "cell": source}
-        pack.append(_part("pack", label, pack_fields, [keys, tokenizer.key], work))
+        work = {
+            "select": keys,
+            "tokenizer": tokenizer.key,
+            "source": source,
+            "measure": [measure[i].key for i in group],
+        }
+        fields = pack_fields | ({"cells": cells[source]} if source in cells else {})
+        pack.append(_part("pack", label, fields, [keys, tokenizer.key], work))
     packed = [p.key for p in pack]
     work = {"rows": [{**r, "select": k} for r, k in zip(rows, selected, strict=True)]}
     work |= {"cluster": cluster.key, "tokenizer": tokenizer.key, "pack": packed, "dropped": [p.key for p in dropped]}
     work["assets"] = hashes | _hashes("url", lists) | _hashes("removals", removals)
+    dump["packing"]["cells"] = cells
     describe_fields = dump | {"libraries": all_libraries(recipe.steps, recipe.url.lists), "assets": work["assets"]}
     inputs = [cluster.key, selected, work["dropped"], tokenizer.key, packed]
     describe = _part("describe", "all", describe_fields, inputs, work)

@@ -5,7 +5,7 @@ checks what only the whole can show: names that one part uses and another define
 """
 
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -15,7 +15,7 @@ from pipeline.config_words import did_you_mean, one_of
 from pipeline.dedup.options import BestBy, DedupOptions, band_names
 from pipeline.extract.options import ExtractOptions, Look
 from pipeline.measures import KEPT_PREFIX, MEASURES, ON_REQUEST, OVERLAP, QUALITY_NAME, QUALITY_PREFIX, nearest_measure
-from pipeline.mixture import MixtureOptions
+from pipeline.mixture.options import MixtureOptions
 from pipeline.packing.options import PackingOptions
 from pipeline.sources.options import CommonCrawlSource, Source, WarcSource
 from pipeline.steps.language_codes import LID_176
@@ -181,8 +181,7 @@ def check(recipe: Recipe) -> Iterator[Finding]:
     if recipe.removals.files and recipe.removals.with_copies and not band_names(recipe.dedup):
         message = "copies are found by dedup, which is off; switch dedup.exact on, or say with_copies: false"
         yield ("removals", "with_copies"), message
-    for name in recipe.mixture.weights:
-        yield from _known(name, recipe.sources, "source", ("mixture", "weights", name))
+    yield from _check_cells(recipe)
 
 
 def _check_where(recipe: Recipe, where: Where, at: Path) -> Iterator[Finding]:
@@ -225,24 +224,53 @@ def _check_survivor(recipe: Recipe) -> Iterator[Finding]:
         asked = requested(expand(recipe.steps)[1])
     except PresetError:
         return  # has been said
-    declared = [QUALITY_PREFIX + name for name in recipe.quality_models]
     for i, rule in enumerate(recipe.dedup.survivor):
-        if not isinstance(rule, BestBy):
-            continue
-        at, name = ("dedup", "survivor", i, "measure"), rule.measure
-        group = next((group for group, names in ON_REQUEST.items() if name in names and group not in asked), None)
-        if name not in MEASURES and name not in declared:
-            close = nearest_measure(name, declared)
-            yield at, f"unknown measure {name[:60]!r}" + (f"; did you mean {close!r}?" if close else "")
-        elif name in MEASURES and MEASURES[name].kind != "number":
-            yield at, f"{name} is a word; a survivor is chosen by a number"
-        elif name in OVERLAP:
-            yield from _check_benchmarks(recipe, f"the measure {name}", at)
-        elif group:
-            yield (
-                at,
-                f"{name} is taken only where a Limit asks for it, or for another one of its group; add such a Limit",
+        if isinstance(rule, BestBy):
+            at = ("dedup", "survivor", i, "measure")
+            yield from _check_number(recipe, rule.measure, asked, at, "a survivor is chosen by a number")
+
+
+def _check_number(recipe: Recipe, name: str, asked: Container[str], at: Path, why: str) -> Iterator[Finding]:
+    """A number that Measure takes of all documents for this recipe; `asked`: groups on request that it asks for."""
+    declared = [QUALITY_PREFIX + name for name in recipe.quality_models]
+    group = next((group for group, names in ON_REQUEST.items() if name in names and group not in asked), None)
+    if name not in MEASURES and name not in declared:
+        close = nearest_measure(name, declared)
+        yield at, f"unknown measure {name[:60]!r}" + (f"; did you mean {close!r}?" if close else "")
+    elif name in MEASURES and MEASURES[name].kind != "number":
+        yield at, f"{name} is a word; {why}"
+    elif name in OVERLAP:
+        yield from _check_benchmarks(recipe, f"the measure {name}", at)
+    elif group:
+        yield at, f"{name} is taken only where a Limit asks for it, or for another one of its group; add such a Limit"
+
+
+def _check_cells(recipe: Recipe) -> Iterator[Finding]:
+    """Cells are cut of known sources by known measures, and the mixture speaks of Cells that there may be."""
+    try:
+        asked = requested(expand(recipe.steps)[1])
+    except PresetError:
+        return  # has been said
+    cut, names = recipe.packing.cells, list(recipe.sources)
+    for source, cells in cut.items():
+        at = ("packing", "cells", source)
+        yield from _known(source, recipe.sources, "source", at)
+        names += [name for name in cells.cell_names(source) if source in recipe.sources]
+        for j, code in enumerate(cells.languages if recipe.language.model in PINNED else ()):
+            yield from _known(code, LID_176, "language code", (*at, "languages", j))
+        if cells.measure is not None:
+            yield from _check_number(recipe, cells.measure, asked, (*at, "measure"), "Cells are cut by numbers")
+    mixed = recipe.mixture
+    for where, name in mixed.named().items():
+        yield from _known(name, names, "source or Cell" if cut else "source", ("mixture", *where))
+    orders = [(("order",), mixed.order), *((("phases", i, "order"), p.order) for i, p in enumerate(mixed.phases))]
+    measures = [cells.measure for cells in cut.values() if cells.measure]
+    for place, order in orders:
+        if order and order.measure not in measures:
+            near = (
+                did_you_mean(order.measure, measures) or "; cut a source by it: packing.cells.SOURCE, docs/mixture.md"
             )
+            yield ("mixture", *place, "measure"), f"no source is cut by {order.measure[:60]!r}{near}"
 
 
 def _check_names(recipe: Recipe) -> Iterator[Finding]:
@@ -319,7 +347,8 @@ def _known(name: str, names: Iterable[str], what: str, at: Path) -> Iterator[Fin
     known = list(names)
     if name not in known:
         near = did_you_mean(name, known)
-        listed = (
-            f"; there are: {one_of(known)}" if len(known) <= 12 else "; codes have two or three letters, such as en"
+        many = (
+            "; codes have two or three letters, such as en" if what == "language code" else f"; there are {len(known)}"
         )
+        listed = f"; there are: {one_of(known)}" if len(known) <= 12 else many
         yield at, f"no {what} is called {name[:60]!r}{near or listed}"

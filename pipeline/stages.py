@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import assembly, manifest, mixture, shards, versions
+from pipeline import assembly, manifest, shards, versions
 from pipeline.card.markdown import renderings
 from pipeline.dedup.cluster import cluster as cluster_documents
 from pipeline.dedup.keys import keys_of, signature_column, signed_schema
@@ -52,7 +52,8 @@ from pipeline.extract.verdicts import Verdicts
 from pipeline.extract.worker import Extractor
 from pipeline.files import DamagedError, Folder, PartStore, PartWriter
 from pipeline.measures import KEPT_PREFIX, LANGUAGE_STOPS, LOOK_PREFIX, MEASURES, QUALITY_PREFIX, quality_measure
-from pipeline.packing import concat
+from pipeline.mixture.plan import plan as plan_mixture
+from pipeline.packing import cells, concat
 from pipeline.packing import pack as packing
 from pipeline.packing.held_out import is_held_out
 from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, Part, all_libraries
@@ -831,7 +832,7 @@ def _write_bytes(path: Path, data: bytes) -> None:
 
 
 def pack(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
-    """Encode the clean documents of some Select Parts and write `train-*.arrow` and `validation-*.arrow`."""
+    """Encode the clean documents of some Select Parts and write `train-CELL-*.arrow` and `validation-CELL-*.arrow`."""
     model = store.folder.read(f"tokenizer/{part.work['tokenizer']}/tokenizer.model")
     words = vocab.load(model)
     columns = ["id", "cluster", "cluster_size", "language", "text"]
@@ -839,9 +840,25 @@ def pack(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     documents = pa.concat_tables(tables).sort_by("id")
     held_out = is_held_out(documents["cluster"], recipe.seed, recipe.packing.validation_share)
     out.facts["cells"] = [
-        _pack_split(recipe, part.work["cell"], split, documents.filter(pa.array(mask)), words, out)
+        _pack_split(recipe, cell, split, documents.filter(pa.array(own & mask)), words, out)
+        for cell, own in _cells(recipe, part, store, documents)
         for split, mask in (("train", ~held_out), ("validation", held_out))
     ]
+
+
+def _cells(
+    recipe: Recipe, part: Part, store: PartStore, documents: pa.Table
+) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    """The Cells of the documents, and which documents are in each."""
+    source, values = part.work["source"], None
+    cut = recipe.packing.cells.get(source)
+    if cut is not None and cut.measure is not None:
+        measured = [
+            store.table("measure", key, "measures.parquet", ["id", cut.measure]) for key in part.work["measure"]
+        ]
+        known = pa.concat_tables(measured)
+        values = known[cut.measure].take(pc.index_in(documents["id"], known["id"])).to_numpy().astype(np.float64)
+    return cells.assign(source, cut, documents["language"].to_pylist(), values)
 
 
 def _pack_split(
@@ -855,9 +872,10 @@ def _pack_split(
     _count_tokens(out, cell, split, documents["language"], tokens, offsets, words)
     ids = fixed_bytes(one_array(documents["id"], ID_TYPE))
     is_first = np.append(True, (ids[1:] != ids[:-1]).any(axis=1))[: len(ids)]
-    _count_lengths(out, cell, np.diff(offsets)[is_first])
+    source = manifest.source_of(cell)
+    _count_lengths(out, source, np.diff(offsets)[is_first])
     if n_repeats := int((~is_first).sum()):
-        out.counts.add("repeats", cell, n=n_repeats)
+        out.counts.add("repeats", source, n=n_repeats)
     seq_len, dtype = recipe.packing.seq_len, shards.token_dtype(words.vocab_size)
     if split == "validation" or recipe.packing.method == "concat":  # ids are hashes: these rows are in no order of note
         packed = concat.pack(np.diff(offsets), seq_len)
@@ -871,7 +889,7 @@ def _pack_split(
             packed, tokens, offsets, ids,
             seq_len=seq_len, pad_id=words.pad_id, dtype=dtype, begin=begin, end=end, block_rows=shards.BATCH_ROWS,
         )  # fmt: skip
-        out.write(f"{split}-{number:05d}.arrow", partial(_write_shard, blocks, meta), end - begin)
+        out.write(f"{split}-{cell}-{number:05d}.arrow", partial(_write_shard, blocks, meta), end - begin)
     return {
         "cell": cell,
         "split": split,
@@ -927,8 +945,8 @@ def _write_shard(blocks: Iterator[packing.Sequences], meta: shards.ShardMeta, pa
 def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Join the markers of all Parts into a Manifest, check the sums, and publish the version with its card."""
     counts, histograms, inputs = assembly.joined_counts(part, store)
-    cells = assembly.cell_totals(part, store)
-    assembly.check_sums(counts, cells)
+    totals = assembly.cell_totals(part, store)
+    assembly.check_sums(counts, totals)
     files, origins = assembly.data_files(part, store, recipe.keep.fates, recipe.keep.signatures)
     tokenizer_facts = store.marker("tokenizer", part.work["tokenizer"]).facts["tokenizer"]
     described = manifest.Manifest(
@@ -944,8 +962,8 @@ def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> N
         histograms=histograms,
         tokenizer={**tokenizer_facts, "path": "tokenizer/tokenizer.model"},
         packing={"seq_len": recipe.packing.seq_len, "dtype": shards.token_dtype(tokenizer_facts["vocab_size"]).name},
-        cells=cells,
-        mixture=mixture.plan([c for c in cells if c.split == "train"], recipe.mixture),
+        cells=totals,
+        mixture=plan_mixture(totals, recipe.mixture),
     )
     versions.publish(store.dataset, described, origins, renderings(described, described.version))
     out.facts["version"] = described.version

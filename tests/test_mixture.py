@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline.manifest import CellTotals, MixtureRow
-from pipeline.mixture import MixtureError, MixtureOptions, plan, remarks
+from pipeline.mixture.options import MixtureOptions
+from pipeline.mixture.plan import plan, remarks
+from pipeline.mixture.shares import MixtureError
 from tests.small_dataset import run_pipeline
 
 

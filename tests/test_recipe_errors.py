@@ -702,7 +702,9 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "weights one level too high": (
         GOOD + "mixture: {web: 0.5}\n",
         (),
-        ("r.yaml:4:11: mixture.web: unknown key; allowed here: weights, tokens, max_epochs, tolerance",),
+        (
+            "r.yaml:4:11: mixture.web: unknown key; allowed here: weights, alpha, unimax, order, tokens, token_targets, max_epochs, when_short, phases, tolerance",
+        ),
     ),
     "integer with a point": (
         GOOD + "mixture: {tokens: 1.5e9}\n",

@@ -259,7 +259,7 @@ def test_stack_traces_are_shown_with_v_only(say: Commander) -> None:
     change = ("--set", "mixture.tokens=100000000")
     plain, verbose = say(*RUN, *change), say(*RUN, *change, "-v")
     assert plain.failure.startswith(
-        "error: describe: all: the mixture of 100,000,000 tokens cannot be read from what was packed:"
+        "error: describe: all: the mixture of 100,000,000 tokens cannot be read from what there is:"
     )
     assert "Traceback (most recent call last)" in verbose.raw and "MixtureError" in verbose.raw
     assert (plain.code, verbose.code) == (1, 1)

@@ -26,8 +26,9 @@ from training.model import IGNORED
 FEISTEL_ROUNDS = 6
 """Luby & Rackoff 1988 need 4 rounds for a pseudo-random permutation of ideal functions; two more for the small
 domains and the plain mixer used here."""
-UNIGRAM_ROWS = 16_384
-"""Sequences counted for the unigram entropy at the most: bounded work, and an error far below 0.01 nats."""
+UNIGRAM_ROWS, UNIGRAM_BLOCK = 16_384, 256
+"""Sequences counted for the unigram entropy: bounded work (less than twice as many), and an error far below 0.01 nats;
+and how many are read at a time."""
 
 
 def _key(*parts: object) -> np.uint64:
@@ -65,18 +66,36 @@ def permute(index: NDArray[np.int64], n: int, key: np.uint64) -> NDArray[np.int6
 
 
 class RowOrder:
-    """Which row of which Cell stands at a position; O(1) memory.
+    """Which row of which Cell stands at a position; memory does not grow with rows.
 
-    The positions 0..n-1 (n: all rows of the plan) are a permutation of the plan: a Cell stands at exactly `rows` of
-    them, and its j-th row of the plan is row permutation(j mod rows_available) of epoch j // rows_available, each epoch
-    with a permutation of its own. Positions from n on are further passes, each with other permutations.
+    The positions 0..n-1 (n: all rows of the plan) go through the stretches of the plan, one after another: a stretch
+    has as many positions as rows, and they are a permutation of it, so that a Cell stands at exactly `rows` of them.
+    Further positions are further passes over the plan, each with permutations of its own.
+
+    All of a Cell's turns are counted, over stretches and passes: turn j reads row permutation(j mod rows_available) of
+    epoch j // rows_available, each epoch with a permutation of its own. So a stretch goes on where the one before
+    stopped, and no row is read again before all others of its Cell were, but that within a stretch the two sides of an
+    epoch's end mix.
+
+    Attributes:
+        plan: entries of the mixture with rows, in the order in which they are read.
+        n_rows: positions of one pass.
+        stretch_ends, phase_ends: position in a pass behind the last of each stretch, and of each phase.
     """
 
     def __init__(self, mixture: Sequence[MixtureRow], seed: int) -> None:
-        self.plan = [row for row in mixture if row.rows > 0]
+        self.plan = sorted((row for row in mixture if row.rows > 0), key=lambda row: (row.phase, row.stretch, row.cell))
         self.seed = seed
         self.ends = np.cumsum([row.rows for row in self.plan], dtype=np.int64)
         self.n_rows = int(self.ends[-1]) if self.plan else 0
+        ends = {(row.phase, row.stretch): int(end) for row, end in zip(self.plan, self.ends, strict=True)}
+        self.stretch_ends = np.array(list(ends.values()), dtype=np.int64)
+        self.phase_ends = list({phase: end for (phase, _), end in ends.items()}.values())
+        self._before: list[int] = []
+        self._per_pass: dict[str, int] = {}
+        for row in self.plan:
+            self._before.append(self._per_pass.get(row.cell, 0))
+            self._per_pass[row.cell] = self._before[-1] + row.rows
 
     def at(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """positions (n,) int64 -> (index into `plan` (n,), row of that Cell (n,)), both int64."""
@@ -84,18 +103,30 @@ class RowOrder:
         passes = positions // self.n_rows
         for number in np.unique(passes):
             here = passes == number
-            slots = permute(positions[here] % self.n_rows, self.n_rows, _key(self.seed, "plan", number))
+            slots = self._slots(int(number), positions[here] % self.n_rows)
             cells[here] = np.searchsorted(self.ends, slots, side="right")
             rows[here] = self._rows(int(number), cells[here], slots)
         return cells, rows
+
+    def _slots(self, number: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Places in a pass, permuted within their stretches."""
+        slots = np.empty_like(places)
+        stretches = np.searchsorted(self.stretch_ends, places, side="right")
+        for stretch in np.unique(stretches):
+            here, begin = stretches == stretch, int(self.stretch_ends[stretch - 1]) if stretch else 0
+            n = int(self.stretch_ends[stretch]) - begin
+            slots[here] = begin + permute(places[here] - begin, n, _key(self.seed, "plan", number, stretch))
+        return slots
 
     def _rows(self, number: int, cells: NDArray[np.int64], slots: NDArray[np.int64]) -> NDArray[np.int64]:
         rows = np.empty_like(slots)
         for index in np.unique(cells):
             cell, of_cell = self.plan[index], cells == index
-            epochs, within = np.divmod(slots[of_cell] - (self.ends[index] - cell.rows), cell.rows_available)
+            before = number * self._per_pass[cell.cell] + self._before[index]
+            turns = before + slots[of_cell] - (self.ends[index] - cell.rows)
+            epochs, within = np.divmod(turns, cell.rows_available)
             for epoch in np.unique(epochs):
-                key = _key(self.seed, "epoch", number, epoch, cell.cell)
+                key = _key(self.seed, "epoch", epoch, cell.cell)
                 within[epochs == epoch] = permute(within[epochs == epoch], cell.rows_available, key)
             rows[of_cell] = within
         return rows
@@ -321,12 +352,13 @@ class Batches:
     def unigram_entropy(self) -> float:
         """Entropy in nats of the training targets' frequencies: the loss of a model that knows frequencies only.
 
-        Counted over the first `UNIGRAM_ROWS` positions of the plan (all of a smaller one), targets as in `make_batch`.
+        Counted over `UNIGRAM_ROWS` positions of the plan (all of a smaller one), in blocks that lie evenly over its
+        phases; targets as in `make_batch`.
         """
         counts = np.zeros(self.dataset.vocab_size, dtype=np.int64)
-        n_rows = min(UNIGRAM_ROWS, self.order.n_rows)
-        for start in range(0, n_rows, 256):
-            targets = self.at(start, min(256, n_rows - start))[0].targets.numpy()
+        n_rows = self.order.n_rows
+        for start in range(0, n_rows, UNIGRAM_BLOCK * max(1, n_rows // UNIGRAM_ROWS)):
+            targets = self.at(start, min(UNIGRAM_BLOCK, n_rows - start))[0].targets.numpy()
             counts += np.bincount(targets[targets != IGNORED], minlength=counts.size)
         share = counts[counts > 0] / max(1, counts.sum())
         return float(-(share * np.log(share)).sum())

@@ -12,6 +12,7 @@ from types import FrameType
 import torch
 from filelock import FileLock, Timeout
 
+from pipeline.manifest import by_phase, realised_share
 from pipeline.tokenizer import vocab as tokenizer
 from training import checkpoint, model, optim, report
 from training.config import TrainConfig, TrainingError
@@ -267,15 +268,30 @@ def _opening(trainer: Trainer) -> list[str]:
     n_parameters = trainer.model.n_parameters()
     n_plan = trainer.batches.order.n_rows
     passes = config.n_steps * config.batch.sequences / n_plan
-    shares = ", ".join(f"{m.cell} {m.share:.1%}" for m in trainer.batches.order.plan)
     return [
         f"Data: {dataset.folder}, version {dataset.version}: {n_plan:,} Sequences of {dataset.seq_len} tokens",
-        f"  {shares}",
+        *_phases(trainer),
         f"Model: {n_parameters:,} parameters, vocabulary {dataset.vocab_size:,}, context {config.model.context}, "
         f"on {_device_name(trainer.device)}, {config.precision}.",
         f"Run: {config.n_steps:,} steps of {trainer.places_per_step:,} tokens, {passes:.2f} passes over the plan. "
         f"Output: {config.output}.",
     ]
+
+
+def _phases(trainer: Trainer) -> list[str]:
+    """The mixture, phase by phase; how far this run comes, where there are several."""
+    config, order = trainer.config, trainer.batches.order
+    phases = by_phase(order.plan)
+    lines = []
+    for phase, begin, end in zip(phases, [0, *order.phase_ends], order.phase_ends, strict=False):
+        shares = ", ".join(f"{row.cell} {realised_share(row, phase):.1%}" for row in phase)
+        step = f"steps {begin // config.batch.sequences + 1:,} to {-(-end // config.batch.sequences):,}: "
+        lines.append(f"  {step if len(phases) > 1 else ''}{shares}")
+    one_pass = -(-order.n_rows // config.batch.sequences)
+    if len(phases) > 1 and config.n_steps != one_pass:
+        what = "ends before the last phase does" if config.n_steps < one_pass else "begins with the first phase again"
+        lines.append(f"  This run {what}; all {len(phases)} phases, once: `--set n_steps={one_pass}`.")
+    return lines
 
 
 def _closing(trainer: Trainer, losses: Mapping[str, CellLoss], unigram: float, places_per_s: float) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.card.escape import code, escape, number, share, table, warning
 from pipeline.card.front_matter import largest_first
-from pipeline.manifest import Manifest, total
+from pipeline.manifest import Manifest, by_source, total
 from pipeline.measures import LOOK_PREFIX
 
 DUPLICATES = ("exact_duplicate", "url_duplicate", "near_duplicate", "earlier_duplicate")
@@ -91,12 +91,12 @@ def _bound(value: float) -> str:
 
 def of_source(manifest: Manifest, key: str, source: str) -> dict[str, int]:
     """A count of one source by name; empty if nothing was counted."""
-    return dict(manifest.counts.get(key, {}).get(source) or {})
+    return dict(by_source(manifest.counts, key, source))
 
 
 def count(manifest: Manifest, key: str, source: str) -> int:
     """A count of one source; by name, the sum."""
-    return total(manifest.counts.get(key, {}).get(source, 0))
+    return total(by_source(manifest.counts, key, source))
 
 
 def funnels(manifest: Manifest) -> str:

@@ -3,25 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.card.escape import code, escape, number, ratio, share, table
+from pipeline.card.escape import code, escape, number, ratio, share, table, warning
 from pipeline.card.front_matter import merged
 from pipeline.card.funnel import count, of_source
-from pipeline.manifest import Manifest, MixtureRow
+from pipeline.manifest import (
+    OFTEN_READ,
+    Manifest,
+    MixtureRow,
+    by_cell,
+    by_phase,
+    planned_share,
+    realised_share,
+    source_of,
+)
 
 SHOWN_LANGUAGES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Strand:
-    """The documents of one source in one language. `part`: its share of the source's training tokens, of which the
-    mixture takes `planned` and `realised` in all."""
+    """The documents of one source in one language, of which the mixture takes `planned` and `realised` in all."""
 
     source: str
     language: str
     documents: int
     utf8_bytes: int
     tokens: int
-    part: float
     planned: float
     realised: float
     tokens_read: int
@@ -29,83 +36,137 @@ class Strand:
 
 
 def planned(manifest: Manifest) -> list[MixtureRow]:
-    """The plan of each source, largest realised share first; a source without any training row has none."""
-    return sorted(manifest.mixture, key=lambda row: (-row.share, row.cell))
+    """What is read of each Cell in all, largest realised share first; a Cell without any training row has none."""
+    return sorted(by_cell(manifest.mixture), key=lambda row: (-row.share, row.cell))
 
 
 def strands(manifest: Manifest) -> list[Strand]:
-    """By source and language, most tokens read first. A language is read as often as its source."""
+    """By source and language, most tokens read first. A language is read as often as the Cells that it is in."""
     rows = []
-    plans = {row.cell: row for row in manifest.mixture}
+    plans = by_cell(manifest.mixture)
+    train: dict[str, dict[str, int]] = {c.cell: manifest.counts.get("train_tokens", {}).get(c.cell, {}) for c in plans}
     for source in manifest.sources:
-        plan = plans.get(source, MixtureRow(source, 0.0, 0.0, 0, 0, 0, 0.0))
-        documents, n_bytes, train, validation = (
+        own = [row for row in plans if source_of(row.cell) == source]
+        documents, n_bytes, in_train, validation = (
             of_source(manifest, key, source)
             for key in ("languages", "language_bytes", "train_tokens", "validation_tokens")
         )
-        all_tokens = sum(train.values())
         for language in documents:
-            part = train.get(language, 0) / all_tokens if all_tokens else 0.0
+            tokens = {row.cell: train[row.cell].get(language, 0) for row in own}
+            parts = {row.cell: tokens[row.cell] / (sum(train[row.cell].values()) or 1) for row in own}
+            weights = tokens if sum(tokens.values()) else dict.fromkeys(tokens, 1)
             rows.append(
                 Strand(
                     source,
                     language,
                     documents[language],
                     n_bytes.get(language, 0),
-                    train.get(language, 0) + validation.get(language, 0),
-                    part,
-                    plan.share_asked * part,
-                    plan.share * part,
-                    round(plan.tokens * part),
-                    plan.epochs,
+                    in_train.get(language, 0) + validation.get(language, 0),
+                    sum((row.share_asked + row.spread) * parts[row.cell] for row in own),
+                    sum(row.share * parts[row.cell] for row in own),
+                    round(sum(row.tokens * parts[row.cell] for row in own)),
+                    sum(row.epochs * weights[row.cell] for row in own) / (sum(weights.values()) or 1),
                 )
             )
     return sorted(rows, key=lambda row: (-row.tokens_read, -row.documents, row.source, row.language))
 
 
+HOW = {
+    "token_targets": "by the recipe's token targets",
+    "weights": "by the recipe's weights",
+    "alpha": "in proportion to their size to a power (`alpha`)",
+    "unimax": "evenly, up to `max_epochs` (UniMax)",
+}
+"""Field of the recipe's mixture -> what it makes."""
+
+
 def mix(manifest: Manifest) -> str:
     """The section `Mixture`."""
     options = manifest.recipe.get("mixture") or {}
-    how = "by the recipe's weights" if options.get("weights") else "in natural proportions"
+    how = next((words for field, words in HOW.items() if options.get(field)), "in natural proportions")
+    what = "Cells" if any("." in row.cell for row in manifest.mixture) else "Sources"
     note = (
-        f"Sources are mixed {how}. *Planned* and *realised* are shares of the training tokens; *tokens packed* counts "
+        f"{what} are mixed {how}. *Planned* and *realised* are shares of the training tokens; *tokens packed* counts "
         "training and validation, *tokens read* what training reads when the mixture is followed once, *epochs* how "
         "often a source's training rows are then read."
     )
-    parts = [f"## Mixture\n\n{note}", _by_source(manifest), _missed(manifest), _by_language(manifest)]
-    return "\n\n".join(part for part in parts if part)
+    parts = [f"## Mixture\n\n{note}", _all_phases(manifest), _missed(manifest), _short(manifest), _often(manifest)]
+    return "\n\n".join(part for part in (*parts, _by_phase(manifest), _by_language(manifest)) if part)
 
 
 HEAD = ("planned:", "realised:", "documents:", "bytes:", "tokens packed:", "tokens read:", "epochs:")
 
 
-def _by_source(manifest: Manifest) -> str:
+def _all_phases(manifest: Manifest) -> str:
     plans = planned(manifest)
-    unplanned = [source for source in manifest.sources if source not in {row.cell for row in plans}]
+    mixed = {row.cell for row in plans} | {source_of(row.cell) for row in plans}
     rows = []
-    for source, plan in [*((row.cell, row) for row in plans), *((source, None) for source in unplanned)]:
-        packed = sum(c.tokens for c in manifest.cells if c.cell == source)
-        numbers = (count(manifest, "documents", source), count(manifest, "utf8_bytes", source), packed)
-        shares = (share(plan.share_asked, 1), share(plan.share, 1)) if plan else ("–", "–")
+    for cell, plan in [*((row.cell, row) for row in plans), *((s, None) for s in manifest.sources if s not in mixed)]:
+        own = [c for c in manifest.cells if c.cell == cell]
+        numbers = (sum(getattr(c, name) for c in own) for name in ("documents", "utf8_bytes", "tokens"))
+        shares = (share(plan.share_asked + plan.spread, 1), share(plan.share, 1)) if plan else ("–", "–")
         read = (number(plan.tokens), f"{plan.epochs:.2f}") if plan else ("–", "–")
-        rows.append((code(source), *shares, *map(number, numbers), *read))
-    sums = (
-        sum(count(manifest, "documents", source) for source in manifest.sources),
-        sum(count(manifest, "utf8_bytes", source) for source in manifest.sources),
-        sum(c.tokens for c in manifest.cells),
-        sum(row.tokens for row in plans),
-    )
-    rows.append(("**all**", "", "", *map(number, sums), ""))
-    return table(("source", *HEAD), rows)
+        rows.append((code(cell), *shares, *map(number, numbers), *read))
+    sums = (sum(getattr(c, name) for c in manifest.cells) for name in ("documents", "utf8_bytes", "tokens"))
+    rows.append(("**all**", "", "", *map(number, sums), number(sum(row.tokens for row in plans)), ""))
+    return table(("Cell" if any("." in row.cell for row in plans) else "source", *HEAD), rows)
 
 
 def _missed(manifest: Manifest) -> str:
     if not manifest.mixture:
         return ""
-    off = max(abs(row.share - row.share_asked) for row in manifest.mixture)
+    phases = by_phase(manifest.mixture)
+    off = max(abs(realised_share(row, phase) - planned_share(row, phase)) for phase in phases for row in phase)
     tolerance = (manifest.recipe.get("mixture") or {}).get("tolerance")
     allowed = f"; the build fails beyond {escape(f'{100 * tolerance:g}')}" if tolerance is not None else ""
     return f"Largest distance of a realised share from its plan: {100 * off:.2f} percentage points{allowed}."
+
+
+def _short(manifest: Manifest) -> str:
+    """Which Cells have less than the recipe asks for, where it wants that spread over the others."""
+    short = [row for row in planned(manifest) if row.spread < 0]
+    asked = ", ".join(f"{code(row.cell)} ({share(row.share_asked, 1)})" for row in short)
+    return f"The recipe asks for more than there is of {asked}; the rest is spread over the others." if short else ""
+
+
+def _often(manifest: Manifest) -> str:
+    """A warning of Cells that are read often."""
+    often = ", ".join(
+        f"{code(row.cell)} {row.epochs:.2f} times" for row in planned(manifest) if row.epochs > OFTEN_READ
+    )
+    advice = "repeated text pays less each time, and little beyond four (Muennighoff et al. 2023, arXiv 2305.16264)"
+    return warning(f"Read more than {OFTEN_READ:g} times: {often}; {advice}.") if often else ""
+
+
+def _by_phase(manifest: Manifest) -> str:
+    phases = by_phase(manifest.mixture)
+    orders = _orders(manifest)
+    if len(phases) < 2 and not any(orders):
+        return ""
+    whole, rows = sum(row.share for row in by_cell(manifest.mixture)), []
+    for place, phase in enumerate(phases):
+        label = f"{place + 1}: {share(sum(row.share for row in phase), whole)} of the tokens" + (
+            f", {orders[place]}" if orders[place] else ""
+        )
+        for row in sorted(phase, key=lambda row: (-row.share, row.cell)):
+            shares = (share(planned_share(row, phase), 1), share(realised_share(row, phase), 1))
+            if row.rows or row.share_asked:
+                rows.append((label, code(row.cell), *shares, number(row.tokens), f"{row.epochs:.2f}"))
+                label = ""
+    note = (
+        "Phases follow each other; in each a Cell is read on from where the one before stopped. Shares are those of "
+        "the phase's tokens."
+    )
+    text = table(("phase", "Cell", "planned:", "realised:", "tokens read:", "epochs:"), rows)
+    return f"### By phase\n\n{note}\n\n{text}"
+
+
+def _orders(manifest: Manifest) -> list[str]:
+    """Of each phase by what measure its rows are ordered, if by any."""
+    options = manifest.recipe.get("mixture") or {}
+    phases = options.get("phases") or [{}]
+    found = [phase.get("order") or options.get("order") for phase in phases]
+    return [f"{code(order['measure'])} from {escape(order['first'])} values on" if order else "" for order in found]
 
 
 def _by_language(manifest: Manifest) -> str:
@@ -115,8 +176,8 @@ def _by_language(manifest: Manifest) -> str:
     if rest:
         rows.append((f"{number(len(rest))} more rows", "", *_numbers(rest)[:-1], ""))
     note = (
-        "As the language identifier labelled them. The recipe weighs sources: a language's planned share is that of "
-        "its source times its part of the source's training tokens, and it is read as often as its source."
+        "As the language identifier labelled them. A language's planned share is its part of the training tokens of a "
+        "Cell times the share of the Cell, summed over the Cells of the source."
     )
     text = table(("source", "language", *HEAD), rows) if rows else "No document was kept."
     return f"### By source and language\n\n{note}\n\n{text}"
@@ -168,7 +229,7 @@ def lengths(manifest: Manifest) -> str:
         n = sum(bins)
         if not n:
             continue
-        tokens = sum(c.tokens for c in manifest.cells if c.cell == source)
+        tokens = sum(c.tokens for c in manifest.cells if source_of(c.cell) == source)
         middle = next(k for k in range(len(bins)) if 2 * sum(bins[: k + 1]) >= n)
         longest = max(k for k, found in enumerate(bins) if found)
         n_bytes = count(manifest, "utf8_bytes", source)

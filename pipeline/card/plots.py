@@ -18,16 +18,17 @@ Item = TypeVar("Item")
 def mixture_plot(manifest: Manifest) -> bytes:
     """Planned and realised shares by source."""
     plans = planned(manifest)
-    largest = max((max(row.share, row.share_asked) for row in plans), default=1.0) or 1.0
+    largest = max((max(row.share, row.share_asked + row.spread) for row in plans), default=1.0) or 1.0
     groups = [
         Group(
             row.cell,
             (
-                Bar("planned", row.share_asked / largest, share(row.share_asked, 1), is_pale=True),
+                Bar("planned", asked / largest, share(asked, 1), is_pale=True),
                 Bar("realised", row.share / largest, f"{share(row.share, 1)}, {row.epochs:.2f} epochs"),
             ),
         )
         for row in _shown(plans)
+        for asked in [row.share_asked + row.spread]
     ]
     description = "Planned and realised share of the training tokens, by source."
     return bar_chart("Mixture: share of training tokens", _cut(description, plans), groups)

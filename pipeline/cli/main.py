@@ -8,6 +8,7 @@ try:
     import typer
 
     from pipeline.cli.classifier import classifier
+    from pipeline.cli.mix import mix
     from pipeline.cli.run import plan, run
     from pipeline.cli.start import init, schema_command
     from pipeline.cli.status import status
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(init)
 app.command()(run)
 app.command()(plan)
+app.command()(mix)
 app.command()(status)
 app.command(name="list")(list_command)
 app.command(name="verify")(verify_command)

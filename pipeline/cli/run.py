@@ -36,7 +36,8 @@ def _default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _load(recipe_path: Path, overrides: list[str] | None, output: str) -> tuple[Recipe, Plan, str, PartStore]:
+def load_planned(recipe_path: Path, overrides: list[str] | None, output: str) -> tuple[Recipe, Plan, str, PartStore]:
+    """What a command's arguments name: the recipe, its plan, the URL of its dataset, and the Parts there."""
     found, is_shipped = locate(recipe_path)
     if is_shipped:
         typer.echo(f"{recipe_path} is not here: using the recipe that comes with the program, {found}", err=True)
@@ -89,7 +90,7 @@ def run(
     try:
         with plain_errors(verbose):
             directives = _directives(slurm or (), engine)
-            recipe, plan, dataset_url, store = _load(recipe_path, overrides, output)
+            recipe, plan, dataset_url, store = load_planned(recipe_path, overrides, output)
             dataset = store.dataset
             todo = pending(store, plan)
             _check_classes(recipe_path, overrides, recipe, todo)
@@ -183,7 +184,7 @@ def plan(
     Stages and Parts, what is cached, and why each of the others must run.
     """
     with plain_errors(verbose):
-        recipe, planned, _, store = _load(recipe_path, overrides, output)
+        recipe, planned, _, store = load_planned(recipe_path, overrides, output)
         todo = pending(store, planned)
         _check_classes(recipe_path, overrides, recipe, todo)
         reasons = Reasons(store)

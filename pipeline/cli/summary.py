@@ -7,8 +7,8 @@ from pathlib import Path
 from pipeline.cli.console import say
 from pipeline.extract.verdicts import FOLDER as GIVEN_UP
 from pipeline.extract.verdicts import kept_pages
-from pipeline.manifest import load_manifest, total
-from pipeline.mixture import remarks
+from pipeline.manifest import by_cell, load_manifest, source_of, total
+from pipeline.mixture.plan import remarks
 from pipeline.run import drift
 from pipeline.run.events import printable
 
@@ -21,15 +21,16 @@ def print_summary(dataset: Path, version: str, warnings: Sequence[str] | None = 
     where nothing ran, for those that the version's own counts give."""
     described = load_manifest(dataset / version)
     counts = described.counts
-    planned = {row.cell: row for row in described.mixture}
     if warnings is None:
         found = [*drift.failures(counts), *drift.unavailable(counts), *drift.empty(counts, described.sources)]
         warnings = [warning.message for warning in found]
     rows = []
     for name in described.sources:
-        row = planned.get(name)
+        own = [row for row in described.mixture if source_of(row.cell) == name]
+        available = sum(row.rows_available for row in by_cell(own))
         numbers = [total(counts.get(key, {}).get(name, 0)) for key in ("records", "extracted", "dropped", "documents")]
-        mix = [f"{row.tokens:,}", f"{row.share:.1%}", f"{row.epochs:.2f}"] if row else ["0", "0.0%", "0.00"]
+        epochs = sum(row.rows for row in own) / max(1, available)
+        mix = [f"{sum(row.tokens for row in own):,}", f"{sum(row.share for row in own):.1%}", f"{epochs:.2f}"]
         rows.append([printable(name), *(f"{n:,}" for n in numbers), *mix])
     say()
     for line in _fitting(rows):
@@ -37,7 +38,7 @@ def print_summary(dataset: Path, version: str, warnings: Sequence[str] | None = 
     say()
     held_out = {cell.cell for cell in described.cells if cell.split == "validation" and cell.rows}
     asked = counts.get("removals", {"entries": 0, "matched": 0})
-    unseen = [row.cell for row in described.mixture if row.rows and row.cell not in held_out]
+    unseen = [row.cell for row in by_cell(described.mixture) if row.rows and row.cell not in held_out]
     notes = [*(f"warning: {printable(warning)}" for warning in warnings), *remarks(described.mixture)]
     notes += [f"{name}: no documents for validation; raise packing.validation_share" for name in unseen]
     if unmatched := asked["entries"] - asked["matched"]:
@@ -55,14 +56,14 @@ def print_summary(dataset: Path, version: str, warnings: Sequence[str] | None = 
 
 def _fitting(rows: Sequence[Sequence[str]]) -> list[str]:
     """Funnel and mix side by side, or below each other on a narrow terminal."""
-    lines = _aligned([("source", *FUNNEL, *MIX), *rows])
+    lines = aligned([("source", *FUNNEL, *MIX), *rows])
     if max(map(len, lines)) <= shutil.get_terminal_size().columns:
         return lines
-    funnel = _aligned([("source", *FUNNEL), *(row[: 1 + len(FUNNEL)] for row in rows)])
-    return [*funnel, "", *_aligned([("source", *MIX), *([row[0], *row[1 + len(FUNNEL) :]] for row in rows)])]
+    funnel = aligned([("source", *FUNNEL), *(row[: 1 + len(FUNNEL)] for row in rows)])
+    return [*funnel, "", *aligned([("source", *MIX), *([row[0], *row[1 + len(FUNNEL) :]] for row in rows)])]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns two spaces apart, the first to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

@@ -21,7 +21,7 @@ import pyarrow as pa
 from pipeline.look.grid import candidates, choose
 from pipeline.look.parts import MadeFrom
 from pipeline.look.tally import Bound, tally
-from pipeline.manifest import Manifest, total
+from pipeline.manifest import Manifest, by_source
 
 Cell = tuple[str, str]
 """Source and language."""
@@ -186,7 +186,7 @@ def _rates(counts: pa.Table, described: Manifest) -> dict[Cell, Rate]:
     """Tokens per character of each source and language that occurs."""
     found: dict[Cell, tuple[int, int]] = {}
     for cell, table in _by_cell(counts).items():
-        tokens = sum(total(described.counts.get(f"{s}_tokens", {}).get(cell[0], {}).get(cell[1], 0)) for s in SPLITS)
+        tokens = sum(by_source(described.counts, f"{split}_tokens", cell[0]).get(cell[1], 0) for split in SPLITS)
         found[cell] = (tokens, _sum(table.filter(table["is_packed"]), "chars"))
     rates = {}
     for source, language in found:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pipeline.manifest import total
+from pipeline.manifest import source_of, total
 from pipeline.run.events import Warned
 
 MAX_FAILURES = 0.02
@@ -124,6 +124,7 @@ def tokens(now: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[Warned]:
 def _tokens_per_document(manifest: Mapping[str, Any]) -> dict[str, float]:
     sums: dict[str, tuple[int, int]] = {}
     for cell in manifest["cells"]:
-        tokens, documents = sums.get(cell["cell"], (0, 0))
-        sums[cell["cell"]] = (tokens + cell["tokens"], documents + cell["documents"])
+        source = source_of(cell["cell"])
+        tokens, documents = sums.get(source, (0, 0))
+        sums[source] = (tokens + cell["tokens"], documents + cell["documents"])
     return {source: t / n for source, (t, n) in sorted(sums.items()) if n >= MIN_DOCUMENTS}
