@@ -181,8 +181,9 @@ def check(recipe: Recipe) -> Iterator[Finding]:
     if recipe.removals.files and recipe.removals.with_copies and not band_names(recipe.dedup):
         message = "copies are found by dedup, which is off; switch dedup.exact on, or say with_copies: false"
         yield ("removals", "with_copies"), message
-    for name in recipe.mixture.weights:
-        yield from _known(name, recipe.sources, "source", ("mixture", "weights", name))
+    for part, weights in (("mixture", recipe.mixture.weights), ("tokenizer", recipe.tokenizer.weights)):
+        for name in weights:
+            yield from _known(name, recipe.sources, "source", (part, "weights", name))
 
 
 def _check_where(recipe: Recipe, where: Where, at: Path) -> Iterator[Finding]:
