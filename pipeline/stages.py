@@ -955,12 +955,12 @@ def _pack_split(
     if split == "train":
         uses = np.bincount(tokens, minlength=words.vocab_size).astype("<i8")
         out.write(PIECE_COUNTS, lambda path: _write_bytes(path, uses.tobytes()), rows=0)
-    if not words.is_lossless:
-        decoded = (words.decode(tokens[a:b]) for a, b in pairwise(offsets.tolist()))
-        changed = sum(a != b for a, b in zip(decoded, texts.to_pylist(), strict=True))
-        out.counts.add("changed_documents", cell, n=changed)
     ids = fixed_bytes(one_array(documents["id"], ID_TYPE))
     is_first = np.append(True, (ids[1:] != ids[:-1]).any(axis=1))[: len(ids)]
+    if not words.is_lossless:
+        decoded = (words.decode(tokens[a:b]) for a, b in pairwise(offsets.tolist()))
+        changed = [a != b for a, b in zip(decoded, texts.to_pylist(), strict=True)]
+        out.counts.add("changed_documents", cell, n=int((np.array(changed, np.bool_) & is_first).sum()))
     _count_lengths(out, cell, np.diff(offsets)[is_first])
     if n_repeats := int((~is_first).sum()):
         out.counts.add("repeats", cell, n=n_repeats)

@@ -7,6 +7,7 @@ is cut out before encoding and written as its three byte pieces, which decode to
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,19 @@ NORMALIZER_SPEC_FIELD = 3
 """Number of the field `normalizer_spec` of ModelProto in sentencepiece's `sentencepiece_model.proto`."""
 
 
+TRAINER_SPEC_FIELD, MODEL_TYPE_FIELD = 2, 3
+"""Numbers of `trainer_spec` of ModelProto, and of `model_type` of TrainerSpec."""
+
+
+class Piece(NamedTuple):
+    """One id. `is_text`: whether a text may give it, other than as one byte of a character."""
+
+    text: str
+    score: float
+    is_text: bool
+    is_unused: bool
+
+
 class SentencePieceVocab(Vocab):
     """See `Vocab`. The fingerprint is over pieces, scores, types and normaliser. A model that loses text encodes as its
     library does."""
@@ -27,6 +41,7 @@ class SentencePieceVocab(Vocab):
     def __init__(self, model: bytes, origin: str, given: Mapping[str, str], lossless: bool) -> None:
         self._processor = _load_processor(model, origin)
         self.vocab_size = self._processor.get_piece_size()
+        self.is_unigram = _is_unigram(model)
         found = {mark: getattr(self._processor, f"{mark}_id")() for mark in ("unk", "bos", "eos", "pad")}
         self._space_symbol_ids = [self._processor.piece_to_id(f"<0x{b:02X}>") for b in SPACE_SYMBOL.encode()]
         try:
@@ -42,6 +57,15 @@ class SentencePieceVocab(Vocab):
         """The piece of one id as sentencepiece spells it (a space is U+2581)."""
         text: str = self._processor.id_to_piece(token_id)
         return text
+
+    def pieces(self) -> list[Piece]:
+        """All ids, in order."""
+        model = self._processor
+        kinds = (model.is_control, model.is_unknown, model.is_byte)
+        return [
+            Piece(self.piece(i), model.get_score(i), not any(kind(i) for kind in kinds), model.is_unused(i))
+            for i in range(self.vocab_size)
+        ]
 
     def token_bytes(self) -> npt.NDArray[np.int64]:
         """See `Vocab`."""
@@ -101,6 +125,18 @@ def _fingerprint(processor: sentencepiece.SentencePieceProcessor, normalizer_spe
         digest.update(struct.pack("<I", len(piece)) + piece + struct.pack("<f4?", processor.get_score(i), *kinds))
     digest.update(normalizer_spec)
     return digest.hexdigest()
+
+
+def _is_unigram(model: bytes) -> bool:
+    """Whether `model_type` of TrainerSpec, an enumeration with UNIGRAM as 1 and default, says so."""
+    spec, at = _field(model, TRAINER_SPEC_FIELD), 0
+    found = 1
+    while at < len(spec):
+        tag, at = _varint(spec, at)
+        value, at = _varint(spec, at) if tag & 7 in (0, 2) else (0, at + {1: 8, 5: 4}.get(tag & 7, len(spec)))
+        found = value if tag == MODEL_TYPE_FIELD << 3 else found
+        at += value if tag & 7 == 2 else 0
+    return found == 1
 
 
 def _field(message: bytes, number: int) -> bytes:
