@@ -129,18 +129,18 @@ def data_files(
     taken: dict[str, int] = {}
     of_part: dict[str, list[str]] = {}  # key of a Select Part -> its documents and decisions
 
-    def add(stage: str, key: str, name: str, folder: str, stem: str, **fields: Any) -> None:
+    def add(stage: str, key: str, name: str, folder: str, stem: str, kind: str, **fields: Any) -> None:
         committed = store.marker(stage, key).file(name)
-        if committed.rows == 0 and not name.endswith(".model"):
+        if committed.rows == 0 and kind != "tokenizer":
             return
         number = taken[f"{folder}/{stem}"] = taken.get(f"{folder}/{stem}", -1) + 1
         suffix = Path(name).suffix
         path = f"{folder}/{stem}{suffix}" if stem == "tokenizer" else f"{folder}/{stem}-{number:05d}{suffix}"
         files.append(
-            manifest.DataFile(path, sha256=committed.sha256, size=committed.size, rows=committed.rows, **fields)
+            manifest.DataFile(path, kind, sha256=committed.sha256, size=committed.size, rows=committed.rows, **fields)
         )
         origins.append(f"{stage}/{key}/{name}")
-        if fields["kind"] in ("documents", "decisions"):
+        if kind in ("documents", "decisions"):
             of_part.setdefault(key, []).append(path)
 
     for row in part.work["rows"]:
@@ -153,15 +153,16 @@ def data_files(
     for key in part.work["dropped"]:
         source = store.marker("select", key).label.split(":")[0]
         add("select", key, "dropped.parquet", "dropped", source, kind="dropped", source=source)
-    add("tokenizer", part.work["tokenizer"], "tokenizer.model", "tokenizer", "tokenizer", kind="tokenizer")
+    for file in store.marker("tokenizer", part.work["tokenizer"]).files:
+        add("tokenizer", part.work["tokenizer"], file.name, "tokenizer", "tokenizer", kind="tokenizer")
     for key in part.work["pack"]:
         marker = store.marker("pack", key)
         made_from = tuple(path for select in marker.ingredients["inputs"][0] for path in of_part.get(select, ()))
         for file in marker.files:
             split, _, name = file.name.partition("-")
             cell = name.rpartition("-")[0]
-            kind = {"kind": "shard", "cell": cell, "split": split, "made_from": made_from}
-            add("pack", key, file.name, f"shards/{split}", cell, **kind)
+            about = {"cell": cell, "split": split, "made_from": made_from}
+            add("pack", key, file.name, f"shards/{split}", cell, "shard", **about)
     return files, origins
 
 

@@ -255,6 +255,22 @@ class PartStore:
             part = self.folder.path(f"{stage}/{key}")
             raise DamagedError(f"{part}/{name}: {error}; remove the folder {part} and run again") from None
 
+    def row_groups(self, stage: str, key: str, name: str) -> "Iterator[pa.Table]":
+        """The row groups of a Parquet file of a committed Part, one after another. Raises DamagedError as `table`."""
+        import pyarrow.parquet as pq
+
+        where = self._checked(stage, key, name)
+        try:
+            with (
+                self.folder.fs.open(self.folder.path(where), "rb") as raw,
+                pq.ParquetFile(raw, page_checksum_verification=True) as file,
+            ):
+                for number in range(file.num_row_groups):
+                    yield file.read_row_group(number, use_threads=False)
+        except OSError as error:
+            part = self.folder.path(f"{stage}/{key}")
+            raise DamagedError(f"{part}/{name}: {error}; remove the folder {part} and run again") from None
+
     @contextmanager
     def batch(self, stage: str, key: str, name: str) -> "Iterator[pa.RecordBatch]":
         """What `PartWriter.write_batch` wrote, memory-mapped; from a store, a copy on this machine is. Raises

@@ -32,6 +32,7 @@ from pipeline.steps.overlap_options import asset_hashes, benchmark_files
 from pipeline.steps.presets import ReadingStep, count_group, counted_steps, expand, requested
 from pipeline.steps.url_lists import ListFile, list_libraries, own_files, url_files
 from pipeline.tokenizer.given import read_model
+from pipeline.tokenizer.options import OF_FILES
 
 KEY_DIGITS = 32
 MATCH_RANGE_BYTES = 10**13
@@ -112,7 +113,12 @@ STAGES: Mapping[str, StageSpec] = {
             ("pipeline.text.spans", "pipeline.steps.overlap", "pipeline.steps.pii.scrubber", "pipeline.text.words"),
             ("phonenumbers", "pyarrow"),
         ),
-        StageSpec("tokenizer", 1, ("pipeline.tokenizer.train", "pipeline.text.words"), ("sentencepiece", "pyarrow")),
+        StageSpec(
+            "tokenizer",
+            2,
+            ("pipeline.tokenizer.train", "pipeline.text.word_counts"),
+            ("sentencepiece", "tokenizers", "pyarrow"),
+        ),
         StageSpec(
             "pack",
             3,
@@ -123,7 +129,7 @@ STAGES: Mapping[str, StageSpec] = {
                 "pipeline.packing.held_out",
                 "pipeline.shards",
             ),
-            ("sentencepiece", "numpy", "pyarrow"),
+            ("sentencepiece", "tokenizers", "numpy", "pyarrow"),
         ),
         StageSpec(
             "describe", 3, ("pipeline.manifest", "pipeline.assembly", "pipeline.mixture.plan", "pipeline.card.markdown")
@@ -307,8 +313,10 @@ def _tokenizer_part(recipe: Recipe, selected: list[str]) -> Part:
     if options.path is not None:
         path = options.path if "://" in options.path else str(Path(options.path).expanduser().absolute())
         sha256 = hashlib.sha256(read_model(path)).hexdigest()
-        return _part("tokenizer", "all", {"tokenizer": {"type": "file"}}, [sha256], {"path": path, "sha256": sha256})
-    fields = {"tokenizer": options.model_dump(mode="json", exclude={"path"}), "seed": recipe.seed}
+        fields: dict[str, Any] = {"tokenizer": {"type": "file", **options.load_options}}
+        work: dict[str, Any] = {"path": path, "sha256": sha256, "load": options.load_options}
+        return _part("tokenizer", "all", fields, [sha256], work)
+    fields = {"tokenizer": options.model_dump(mode="json", exclude={*OF_FILES}), "seed": recipe.seed}
     return _part("tokenizer", "all", fields, selected, {"select": selected})
 
 

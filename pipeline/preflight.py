@@ -18,6 +18,7 @@ from pipeline.steps.options import PresetStep
 from pipeline.steps.overlap_options import benchmark_files
 from pipeline.steps.presets import expand
 from pipeline.steps.url_lists import check_entries, own_files
+from pipeline.tokenizer.given import read_model
 
 Factors = Mapping[str, float]
 
@@ -79,6 +80,22 @@ def check_lists(recipe: Recipe) -> None:
         for file in files:
             for _ in read_items(find(file["path"], at).path, file["path"], recipe.overlap.fields_of(name), at):
                 pass
+
+
+def check_tokenizer(recipe: Recipe) -> None:
+    """Load the tokenizer that the recipe brings along.
+
+    Raises:
+        pipeline.config.ConfigError: it is no tokenizer, lacks the marks of documents, or loses text and may not.
+    """
+    options = recipe.tokenizer
+    if options.path is not None:
+        from pipeline.tokenizer.vocab import VocabError, load  # late: it needs numpy, which plans do without
+
+        try:
+            load(read_model(options.path), origin=options.path, **options.load_options)
+        except VocabError as error:
+            raise ConfigError([f"tokenizer.path: {error}"]) from None
 
 
 def _missing(wanted: Iterable[str], known: Sequence[str], at: str, path: str) -> list[str]:

@@ -182,6 +182,8 @@ def check(recipe: Recipe) -> Iterator[Finding]:
         message = "copies are found by dedup, which is off; switch dedup.exact on, or say with_copies: false"
         yield ("removals", "with_copies"), message
     yield from _check_cells(recipe)
+    for name in recipe.tokenizer.weights:
+        yield from _known(name, recipe.sources, "source", ("tokenizer", "weights", name))
 
 
 def _check_where(recipe: Recipe, where: Where, at: Path) -> Iterator[Finding]:

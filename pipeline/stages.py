@@ -7,7 +7,7 @@ of one room to the next, and writes tables sorted by id and counts. `STAGE_FUNCT
 import atexit
 import hashlib
 import json
-import re
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -83,17 +83,19 @@ from pipeline.text.shingles import shingle_hashes
 from pipeline.text.spans import apply_spans, compose_spans
 from pipeline.text.stop_words import count_stop_words
 from pipeline.text.url_parts import host_of
-from pipeline.text.words import count_words, merge_counts
+from pipeline.text.word_counts import Run, merge_counts
+from pipeline.text.words import count_words
 from pipeline.tokenizer import vocab
 from pipeline.tokenizer.encode import encode_documents
 from pipeline.tokenizer.given import read_model
-from pipeline.tokenizer.train import train
+from pipeline.tokenizer.stored import stored_vocab
+from pipeline.tokenizer.train import TokenizerError, train
 
 BATCH_RECORDS, BATCH_RECORD_BYTES = 512, 32_000_000  # extracted at a time; they bound memory and change no byte
 LOOK_LANGUAGE_CHARS = 2_000  # of what a page shows: on 3,655 real pages as good as 10,000, in a third of the time
 LANGUAGE_MEASURES = ("language", "language_score")
 BATCH_DOCUMENTS = 2048  # documents measured at a time; bounds memory, changes no byte
-BYTE_PIECE = re.compile("<0x[0-9A-F]{2}>")  # how sentencepiece spells the pieces that stand for one byte
+PIECE_COUNTS = "piece-counts.i64"  # how often training tokens are each id, little-endian int64; no file of a version
 LENGTH_BINS = 64  # of document lengths in powers of two; an int64 has no more
 
 
@@ -802,26 +804,63 @@ def _count_clean(out: PartWriter, name: str, clean: pa.Table, replaced: Mapping[
         out.counts.add("pii", name, kind, n=n)
 
 
-# -- 6. Tokenizer: word counts of the clean text -> BPE ----------------------------------------------------------------
+# -- 6. Tokenizer: word counts of the clean text -> pieces -------------------------------------------------------------
 
 
 def tokenizer(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
-    """Write `tokenizer.model` from the word counts of all clean text, or as the recipe brings it along."""
-    report: dict[str, Any]
+    """Write `tokenizer.model` or `tokenizer.json`, from counts of words or as the recipe brings it along."""
+    report: dict[str, Any] = {}
     if recipe.tokenizer.type == "file":
-        found, report = read_model(part.work["path"], part.work["sha256"]), {}
+        found = read_model(part.work["path"], part.work["sha256"])
+        model = vocab.load(found, origin=part.work["path"], **part.work["load"])
+        report = {"load": part.work["load"]} if part.work["load"] else {}
     else:
-        words = merge_counts(store.table("select", key, "words.parquet") for key in part.work["select"])
-        trained = train(words, recipe.tokenizer, recipe.seed)
-        found, report = trained.model, trained.report
-    model = vocab.load(found)
-    out.write("tokenizer.model", lambda path: _write_bytes(path, found), rows=0)
+        with tempfile.TemporaryDirectory(prefix="gristmill-") as scratch:
+            words = _word_counts(recipe.tokenizer.weights, part.work["select"], store, Path(scratch))
+            trained = train(words, recipe.tokenizer, recipe.seed)
+        found, model, report = trained.model, vocab.load(trained.model), trained.report
+    out.write(model.file_name, lambda path: _write_bytes(path, found), rows=0)
     out.facts["tokenizer"] = {
         **report,
         "type": recipe.tokenizer.type,
+        "path": f"tokenizer/{model.file_name}",
         "fingerprint": model.fingerprint,
+        "lossless": model.is_lossless,
         **{name: getattr(model, name) for name in ("vocab_size", "unk_id", "bos_id", "eos_id", "pad_id")},
     }
+
+
+def _word_counts(
+    weights: Mapping[str, float], selected: Sequence[str], store: PartStore, scratch: Path
+) -> Iterator[pa.Table]:
+    """Word counts of all clean text, sorted; with weights also as each source's share of the text asks for.
+
+    The source whose weight is least for its size keeps its counts, and those of the others become as many times larger.
+    """
+    runs: dict[str, list[Run]] = defaultdict(list)
+    n_bytes: dict[str, int] = defaultdict(int)
+    for key in selected:
+        marker = store.marker("select", key) if weights else None
+        name = marker.label.split(":")[0] if marker else ""
+        runs[name].append(partial(store.row_groups, "select", key, "words.parquet"))
+        n_bytes[name] += marker.counts["utf8_bytes"][name] if marker else 0
+    if not weights:
+        return merge_counts(runs[""], scratch)
+    empty = [name for name, weight in weights.items() if weight and not n_bytes[name]]
+    if empty:
+        raise TokenizerError(f"tokenizer.weights asks for text of {empty[0]}, of which no document is left")
+    rates = {name: weight / n_bytes[name] for name, weight in weights.items() if weight}
+    least = min(rates.values())
+    return merge_counts(
+        [partial(_weighted, runs[name], rate / least, scratch / name) for name, rate in rates.items()], scratch
+    )
+
+
+def _weighted(runs: Sequence[Run], times: float, scratch: Path) -> Iterator[pa.Table]:
+    scratch.mkdir()
+    for table in merge_counts(runs, scratch):
+        weighted = np.rint(table["count"].to_numpy() * times).astype(np.int64)
+        yield table.append_column("weighted", pa.array(weighted))
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
@@ -833,17 +872,18 @@ def _write_bytes(path: Path, data: bytes) -> None:
 
 def pack(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
     """Encode the clean documents of some Select Parts and write `train-CELL-*.arrow` and `validation-CELL-*.arrow`."""
-    model = store.folder.read(f"tokenizer/{part.work['tokenizer']}/tokenizer.model")
-    words = vocab.load(model)
+    words = stored_vocab(store, part.work["tokenizer"])
+    uses = np.zeros(words.vocab_size, np.int64)
     columns = ["id", "cluster", "cluster_size", "language", "text"]
     tables = [store.table("select", key, "documents.parquet", columns) for key in part.work["select"]]
     documents = pa.concat_tables(tables).sort_by("id")
     held_out = is_held_out(documents["cluster"], recipe.seed, recipe.packing.validation_share)
     out.facts["cells"] = [
-        _pack_split(recipe, cell, split, documents.filter(pa.array(own & mask)), words, out)
+        _pack_split(recipe, cell, split, documents.filter(pa.array(own & mask)), words, uses, out)
         for cell, own in _cells(recipe, part, store, documents)
         for split, mask in (("train", ~held_out), ("validation", held_out))
     ]
+    out.write(PIECE_COUNTS, lambda path: _write_bytes(path, uses.astype("<i8").tobytes()), rows=0)
 
 
 def _cells(
@@ -862,17 +902,30 @@ def _cells(
 
 
 def _pack_split(
-    recipe: Recipe, cell: str, split: str, documents: pa.Table, words: vocab.Vocab, out: PartWriter
+    recipe: Recipe,
+    cell: str,
+    split: str,
+    documents: pa.Table,
+    words: vocab.Vocab,
+    uses: npt.NDArray[np.int64],
+    out: PartWriter,
 ) -> dict[str, Any]:
-    """Write the shards of one split and return its totals (CellTotals as a dictionary)."""
+    """Write the shards of one split and return its totals (CellTotals as a dictionary). What training tokens are each
+    id is added to `uses`."""
     if split == "train":
         documents = _repeated(documents, recipe.dedup.repeat_by_cluster_size)
     texts = one_array(documents["text"], pa.large_string())
     tokens, offsets = encode_documents(texts, words)
     _count_tokens(out, cell, split, documents["language"], tokens, offsets, words)
+    if split == "train":
+        uses += np.bincount(tokens, minlength=words.vocab_size)
     ids = fixed_bytes(one_array(documents["id"], ID_TYPE))
     is_first = np.append(True, (ids[1:] != ids[:-1]).any(axis=1))[: len(ids)]
     source = manifest.source_of(cell)
+    if not words.is_lossless:
+        decoded = (words.decode(tokens[a:b]) for a, b in pairwise(offsets.tolist()))
+        changed = [a != b for a, b in zip(decoded, texts.to_pylist(), strict=True)]
+        out.counts.add("changed_documents", source, n=int((np.array(changed, np.bool_) & is_first).sum()))
     _count_lengths(out, source, np.diff(offsets)[is_first])
     if n_repeats := int((~is_first).sum()):
         out.counts.add("repeats", source, n=n_repeats)
@@ -921,8 +974,9 @@ def _count_tokens(
 ) -> None:
     """Tokens by language, and of them bytes and unknown ones."""
     lengths = np.diff(offsets)
-    is_byte = np.array([bool(BYTE_PIECE.fullmatch(words.piece(i))) for i in range(words.vocab_size)])
-    n_bytes = np.add.reduceat(is_byte[tokens].view(np.uint8), offsets[:-1], dtype=np.int64)  # no document is empty
+    n_bytes = np.add.reduceat(
+        words.byte_tokens()[tokens].view(np.uint8), offsets[:-1], dtype=np.int64
+    )  # no document is empty
     _count_sums(out, f"{split}_tokens", name, languages, pa.array(lengths))
     _count_sums(out, "byte_tokens", name, languages, pa.array(n_bytes))
     out.counts.add("unknown_tokens", name, n=int((tokens == words.unk_id).sum()))
@@ -960,13 +1014,24 @@ def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> N
         files=files,
         counts=assembly.shortened(counts),
         histograms=histograms,
-        tokenizer={**tokenizer_facts, "path": "tokenizer/tokenizer.model"},
+        tokenizer={**tokenizer_facts, **_used_pieces(part, store, tokenizer_facts)},
         packing={"seq_len": recipe.packing.seq_len, "dtype": shards.token_dtype(tokenizer_facts["vocab_size"]).name},
         cells=totals,
         mixture=plan_mixture(totals, recipe.mixture),
     )
     versions.publish(store.dataset, described, origins, renderings(described, described.version))
     out.facts["version"] = described.version
+
+
+def _used_pieces(part: Part, store: PartStore, facts: Mapping[str, Any]) -> dict[str, int]:
+    """How many ids no training token has, the marks of documents left out; and how many of these are single bytes."""
+    uses = np.zeros(facts["vocab_size"], np.int64)
+    for key in part.work["pack"]:
+        uses += np.frombuffer(store.folder.read(f"pack/{key}/{PIECE_COUNTS}"), "<i8")
+    words = stored_vocab(store, part.work["tokenizer"])
+    is_unused = uses == 0
+    is_unused[[i for i in (words.unk_id, words.bos_id, words.eos_id, words.pad_id) if i >= 0]] = False
+    return {"unused_pieces": int(is_unused.sum()), "unused_byte_pieces": int((is_unused & words.byte_tokens()).sum())}
 
 
 # -- Helpers of several stages -----------------------------------------------------------------------------------------

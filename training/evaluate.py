@@ -5,11 +5,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from pipeline.tokenizer.vocab import SPACE_SYMBOL, Vocab
+from pipeline.tokenizer.vocab import Vocab
 from training.config import SampleOptions
 from training.data import Batch, Dataset, make_batch
 from training.model import IGNORED, Transformer, summed_loss
@@ -43,20 +41,9 @@ class CellLoss:
         return CellLoss(self.nats + other.nats, self.n_targets + other.n_targets, self.n_bytes + other.n_bytes)
 
 
-def token_bytes(vocab: Vocab) -> NDArray[np.int64]:
-    """Bytes of UTF-8 text that each id stands for, int64 [vocab_size]; unk, bos, eos and pad stand for none."""
-    n_bytes = np.zeros(vocab.vocab_size, dtype=np.int64)
-    for token in range(vocab.vocab_size):
-        piece = vocab.piece(token)
-        is_byte = len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">")
-        n_bytes[token] = 1 if is_byte else len(piece.replace(SPACE_SYMBOL, " ").encode())
-    n_bytes[[vocab.unk_id, vocab.bos_id, vocab.eos_id, vocab.pad_id]] = 0
-    return n_bytes
-
-
 @torch.no_grad()
 def batch_loss(forward: Forward, batch: Batch, n_bytes: torch.Tensor) -> CellLoss:
-    """The sums of one batch; `n_bytes` is `token_bytes` on the batch's device."""
+    """The sums of one batch; `n_bytes` is `Vocab.token_bytes` on the batch's device."""
     nats = summed_loss(forward(batch.tokens, batch.positions, batch.documents), batch.targets)
     targets = batch.targets[batch.targets != IGNORED]
     return CellLoss(float(nats), targets.numel(), int(n_bytes[targets].sum()))

@@ -17,7 +17,7 @@ from pipeline.tokenizer import vocab as tokenizer
 from training import checkpoint, model, optim, report
 from training.config import TrainConfig, TrainingError
 from training.data import Batches, Dataset, find_version
-from training.evaluate import CellLoss, evaluate, sample, token_bytes
+from training.evaluate import CellLoss, evaluate, sample
 from training.schedule import lr_factor
 
 MAX_SKIPPED_IN_A_ROW = 10
@@ -72,11 +72,12 @@ class Trainer:
         self.config, self.dataset = config, dataset
         self.device = pick_device(config.device)
         self.batches = Batches(dataset, config.seed, config.model.context)
-        self.vocab = tokenizer.load(dataset.folder / dataset.manifest.tokenizer["path"])
+        described = dataset.manifest.tokenizer
+        self.vocab = tokenizer.load(dataset.folder / described["path"], **described.get("load", {}))
         self.model = model.Transformer(config.model, dataset.vocab_size, config.seed).to(self.device)
         self.optimizer = optim.make_optimizer(self.model, config.optim)
         self.forward = torch.compile(self.model) if config.compile else self.model
-        self.n_bytes = torch.from_numpy(token_bytes(self.vocab)).to(self.device)
+        self.n_bytes = torch.from_numpy(self.vocab.token_bytes()).to(self.device)
         self.progress = checkpoint.Progress()
         self.saved: Path | None = None
         self.identity = checkpoint.identity(config, dataset.version, dataset.manifest.tokenizer["fingerprint"])

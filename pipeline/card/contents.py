@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.card.escape import code, escape, number, ratio, share, table
+from pipeline.card.escape import code, escape, number, ratio, share, table, warning
 from pipeline.card.front_matter import largest_first
 from pipeline.card.funnel import count, of_source
 from pipeline.card.mix import strands
@@ -51,7 +51,7 @@ def tokenizer(manifest: Manifest) -> str:
             f"{code(manifest.packing.get('dtype'))}; {number(unknown)} of them are unknown. *Single bytes* are tokens "
             "that spell a character byte by byte, since the vocabulary does not have it."
         )
-        parts.append(_encoding(manifest))
+        parts += [*_loss(manifest), _encoding(manifest)]
     return "\n\n".join(parts)
 
 
@@ -64,6 +64,10 @@ TOKENIZER_FACTS = {
     "word_occurrences": "words in the kept documents",
     "distinct_words": "different words",
     "trained_words": "different words trained on",
+    "least_count": "occurrences of the rarest of them",
+    "count_divisor": "what their counts were divided by",
+    "unused_pieces": "pieces that no training token is",
+    "unused_byte_pieces": "of them single bytes",
 }
 """Key in the manifest -> how the card calls it. A tokenizer that the recipe brings along has no figures of training."""
 
@@ -80,8 +84,24 @@ def _tokenizer_facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         for reason, n in sorted((facts.get("left_out") or {}).items())
         if n
     ]
-    marks = [f"{name} {number(facts[key])}" for name in ("unk", "bos", "eos", "pad") if (key := f"{name}_id") in facts]
+    ids = ((name, facts[f"{name}_id"]) for name in ("unk", "bos", "eos", "pad") if f"{name}_id" in facts)
+    marks = [f"{name} {number(n) if n >= 0 else 'none'}" for name, n in ids]
     return rows + ([("ids of marks", ", ".join(marks))] if marks else [])
+
+
+def _loss(manifest: Manifest) -> list[str]:
+    """What a tokenizer that loses text does to the documents; nothing of others."""
+    if manifest.tokenizer.get("lossless", True):
+        return []
+    changed, documents = (
+        sum(count(manifest, key, source) for source in manifest.sources) for key in ("changed_documents", "documents")
+    )
+    return [
+        warning(
+            "This tokenizer loses text, which the recipe allows: decoded again, "
+            f"{number(changed)} of {number(documents)} documents are not what was encoded."
+        )
+    ]
 
 
 def _encoding(manifest: Manifest) -> str:

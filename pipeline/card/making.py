@@ -87,7 +87,7 @@ def loading(manifest: Manifest, version: str) -> str:
     if shards:
         parts += [
             "Sequences of token ids, memory-mapped:",
-            fenced(_shard(f"{folder}/{shards[0]}", f"{folder}/tokenizer/tokenizer.model"), "python"),
+            fenced(_shard(f"{folder}/{shards[0]}", _vocab(folder, manifest.tokenizer)), "python"),
             "Batches for training, mixed as above, as tensors:",
             fenced(_batches(folder), "python"),
             "Train on it, or check every file against the manifest:",
@@ -119,6 +119,12 @@ for batch in ds.dataset({_quoted(f"{folder}/documents")}).to_batches(columns=["u
     )
 
 
+def _vocab(folder: str, facts: Mapping[str, Any]) -> str:
+    path = _quoted(f"{folder}/{facts.get('path', 'tokenizer/tokenizer.model')}")
+    options = {name: _quoted(v) if isinstance(v, str) else repr(bool(v)) for name, v in facts.get("load", {}).items()}
+    return ", ".join([f"Path({path})", *(f"{name}={value}" for name, value in options.items())])
+
+
 def _shard(shard: str, tokenizer: str) -> str:
     return f"""from pathlib import Path
 
@@ -126,7 +132,7 @@ from pipeline.shards import open_shard
 from pipeline.tokenizer import vocab
 
 shard = open_shard({_quoted(shard)})
-words = vocab.load(Path({_quoted(tokenizer)}))
+words = vocab.load({tokenizer})
 print(len(shard), words.decode(shard.tokens(0))[:200])"""
 
 

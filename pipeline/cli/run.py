@@ -16,7 +16,7 @@ from pipeline.cli.console import OutputOption, RecipeArgument, SetOption, Verbos
 from pipeline.config import ConfigError, locate
 from pipeline.files import Folder, PartStore
 from pipeline.plan import Part, Plan, make_plan
-from pipeline.preflight import check_lists, check_models
+from pipeline.preflight import check_lists, check_models, check_tokenizer
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.run import stop
 from pipeline.state import Reasons, pending
@@ -97,6 +97,7 @@ def run(
             if any(todo.values()) or not dataset.is_local:
                 check_models(recipe)
                 check_lists(recipe)
+                check_tokenizer(recipe)
                 settings = _Settings(engine, workers, directives, command, as_json, quiet, verbose, preflight)
                 version, warnings = _run(recipe, plan, dataset_url, settings)
             else:

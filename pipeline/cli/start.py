@@ -33,7 +33,8 @@ def init(
         str | None, typer.Option("--from", metavar="PATH", help="A folder or file to look at; or its fsspec URL.")
     ] = None,
     tokenizer: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A sentencepiece model to use instead of training one.")
+        str | None,
+        typer.Option(metavar="FILE", help="A sentencepiece model or a tokenizer.json to use instead of training one."),
     ] = None,
     verbose: VerboseOption = False,
 ) -> None:
@@ -75,7 +76,7 @@ def _check_tokenizer(path: str) -> str:
     from pipeline.tokenizer.given import read_model
 
     try:
-        found = vocab.Vocab(read_model(path), path)
+        found = vocab.load(read_model(path), origin=path)
     except vocab.VocabError as error:
         raise ConfigError([str(error)]) from None
     return f"{'tokenizer':<12} {found.vocab_size:,} pieces: {path}"

@@ -25,8 +25,8 @@ from pipeline.packing.cells import assign
 from pipeline.plan import Plan
 from pipeline.recipe import Recipe
 from pipeline.state import pending
-from pipeline.text.words import merge_counts
-from pipeline.tokenizer import vocab
+from pipeline.tokenizer.encode import encode_documents
+from pipeline.tokenizer.stored import stored_vocab
 from pipeline.versions import VersionError
 
 BYTES_PER_TOKEN = 4
@@ -107,11 +107,12 @@ def _is_done(plan: Plan, store: PartStore, stage: str) -> bool:
 
 def _tokens(plan: Plan, store: PartStore, keys: list[str]) -> int:
     """Ids of all words of some Select Parts, as often as the words occur."""
-    words = vocab.load(store.folder.read(f"tokenizer/{plan.stages['tokenizer'][0].key}/tokenizer.model"))
+    words = stored_vocab(store, plan.stages["tokenizer"][0].key)
     n_tokens = 0
-    for batch in merge_counts(store.table("select", key, "words.parquet") for key in keys).to_batches(1 << 20):
-        _, offsets = words.encode_batch(batch["word"].to_pylist())
-        n_tokens += int(np.diff(offsets) @ batch["count"].to_numpy())
+    for key in keys:
+        for counts in store.row_groups("select", key, "words.parquet"):
+            _, offsets = encode_documents(counts["word"], words)
+            n_tokens += int((np.diff(offsets) - MARKS) @ counts["count"].to_numpy())
     return n_tokens
 
 

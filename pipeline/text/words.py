@@ -3,7 +3,6 @@
 A tokeniser's model is trained on the counts of pieces, so no token of it reaches over a cut between two pieces.
 """
 
-from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -25,8 +24,6 @@ WORD_COUNTS: Final = pa.schema(
 """Distinct pieces and how often each occurs, sorted by the pieces' UTF-8 bytes."""
 
 _OTHER, _SPACE, _SYMBOL, _UNSPACED, _PUNCTUATION = range(5)
-_MERGE_ROWS: Final = 1_000_000
-"""Rows that `merge_counts` gathers before it adds them up: some 50 MB."""
 
 
 def count_words(texts: pa.LargeStringArray) -> pa.Table:
@@ -46,31 +43,6 @@ def count_words(texts: pa.LargeStringArray) -> pa.Table:
     np.cumsum(entries[:, 2], out=ends[1:])
     words = from_buffers(_gathered(data, entries[:, 1], ends), ends)
     return pa.Table.from_arrays([words, pa.array(entries[:, 3].copy())], schema=WORD_COUNTS).sort_by("word")
-
-
-def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
-    """The sum of tables of schema `WORD_COUNTS`: the same for any order or grouping of them.
-
-    Memory: the distinct words seen so far, and at most as many again, or `_MERGE_ROWS`, waiting to be added.
-
-    Raises:
-        ValueError: a table has another schema.
-    """
-    total, waiting, rows = WORD_COUNTS.empty_table(), [], 0
-    for table in tables:
-        if not table.schema.equals(WORD_COUNTS):
-            raise ValueError(f"expected the columns word (large_string) and count (int64), found {table.schema}")
-        waiting.append(table)
-        rows += len(table)
-        if rows > max(len(total), _MERGE_ROWS):
-            total, waiting, rows = _sum([total, *waiting]), [], 0
-    return _sum([total, *waiting])
-
-
-def _sum(tables: list[pa.Table]) -> pa.Table:
-    grouped = pa.concat_tables(tables).group_by("word", use_threads=False).aggregate([("count", "sum")])
-    columns = [grouped.column("word"), grouped.column("count_sum")]
-    return pa.Table.from_arrays(columns, schema=WORD_COUNTS).sort_by("word").combine_chunks()
 
 
 @cache

@@ -1,7 +1,7 @@
 """A column of texts -> token ids with document boundaries.
 
 Models whose texts may be encoded word by word (`pieces.read_pieces`) are encoded by compiled code, which gives the ids
-of `Vocab.encode` and of sentencepiece; the others by sentencepiece itself.
+of `Vocab.encode` and of sentencepiece; the others by their library.
 """
 
 import threading
@@ -15,6 +15,7 @@ from pipeline.text.hashes import MULTIPLIER
 from pipeline.tokenizer import words
 from pipeline.tokenizer.merge import make_scratch
 from pipeline.tokenizer.pieces import Pieces, read_pieces
+from pipeline.tokenizer.sentencepiece_vocab import SentencePieceVocab
 from pipeline.tokenizer.symbols import make_symbols
 from pipeline.tokenizer.vocab import Ids, Offsets, Vocab
 
@@ -74,9 +75,16 @@ class Encoder:
 
 
 def objection(vocab: Vocab) -> str:
-    """Why the texts of a vocabulary are encoded by sentencepiece, as half a sentence; "" if by compiled code."""
-    found = _compiled(vocab.model, (vocab.bos_id, vocab.eos_id))
+    """Why the texts of a vocabulary are encoded by its library, as half a sentence; "" if by compiled code."""
+    found = _encoder(vocab)
     return found if isinstance(found, str) else ""
+
+
+def _encoder(vocab: Vocab) -> Encoder | str:
+    """The compiled encoder of a vocabulary, or the objection to it."""
+    if not isinstance(vocab, SentencePieceVocab):
+        return "it is no model of sentencepiece"
+    return _compiled(vocab.model, (vocab.bos_id, vocab.eos_id))
 
 
 @lru_cache(maxsize=2)
@@ -106,7 +114,7 @@ def encode_documents(
     """
     if texts.null_count:
         raise ValueError(f"{texts.null_count} of {len(texts)} texts are null; a document's text is never null")
-    encoder = _compiled(vocab.model, (vocab.bos_id, vocab.eos_id))
+    encoder = _encoder(vocab)
     if isinstance(encoder, str):
         return vocab.encode_batch(texts.to_pylist(), n_threads, bos_eos=True)
     texts = texts.cast(pa.large_string())

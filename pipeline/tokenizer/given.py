@@ -6,19 +6,18 @@ from pathlib import Path
 from pipeline.config import ConfigError
 
 MAX_MODEL_BYTES = 64_000_000
-"""A million pieces take about 20 MB; the vocabulary's size is bounded by that."""
+"""A million pieces take about 20 MB as a model, and 60 as JSON; the vocabulary's size is bounded by that."""
 
 
 def read_model(path: str, sha256: str = "") -> bytes:
-    """The bytes of the sentencepiece model file at `path`, a local path or an fsspec URL.
+    """The bytes of the tokenizer's file at `path`, a local path or an fsspec URL.
 
     Args:
         path: where it lies; a relative path is looked for from the current folder.
         sha256: what the bytes must hash to, in hexadecimal; "" for anything.
 
     Raises:
-        pipeline.config.ConfigError: it cannot be read, is too large, is JSON (as the `tokenizer.json` of Hugging Face,
-            which is another format), or has another sha256.
+        pipeline.config.ConfigError: it cannot be read, is too large, or has another sha256.
     """
     import fsspec
 
@@ -30,13 +29,6 @@ def read_model(path: str, sha256: str = "") -> bytes:
         raise ConfigError([f"tokenizer.path: {path}: cannot be read ({why}), looked from {Path.cwd()}"]) from None
     if len(model) > MAX_MODEL_BYTES:
         raise ConfigError([f"tokenizer.path: {path}: larger than {MAX_MODEL_BYTES:,} bytes; is this a model file?"])
-    if model.lstrip()[:1] == b"{":
-        raise ConfigError(
-            [
-                f"tokenizer.path: {path}: JSON, as Hugging Face's tokenizer.json; expected a sentencepiece model, "
-                "often called tokenizer.model or spm.model"
-            ]
-        )
     found = hashlib.sha256(model).hexdigest()
     if sha256 and found != sha256:
         raise ConfigError(

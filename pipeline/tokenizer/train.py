@@ -1,34 +1,21 @@
-"""Word counts -> a sentencepiece BPE model.
+"""Word counts -> a tokenizer: a sentencepiece model by BPE or Unigram, or a WordPiece vocabulary.
 
 sentencepiece counts words anyway; handing it exact counts of the whole corpus (`input_format="tsv"`) trains on all of
 it in the time that its distinct words take.
 """
 
-import hashlib
 import io
 import re
-import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import sentencepiece
 
 from pipeline.tokenizer import vocab
+from pipeline.tokenizer.choose import MAX_WORD_BYTES, USER_SYMBOLS, choose
 from pipeline.tokenizer.options import TokenizerOptions
-
-USER_SYMBOLS = ("\n", "\t")
-"""Pieces of their own. sentencepiece would take a newline for the end of a line and a tab for the end of a word."""
-
-RESERVED = ("\u2581", "\u2585")
-"""Characters that sentencepiece's trainer uses itself, for a space and for an unknown (`trainer_interface.cc`, kWSStr
-and kUNKStr). They are always encoded as bytes."""
-
-MAX_WORD_BYTES = 16_384
-"""Longer words are not trained on. sentencepiece's own default is 4,192 bytes a line, which a paragraph of a script
-without spaces exceeds; its BPE trainer keeps places within a word in 16 bits (`bpe_model_trainer.h`)."""
 
 N_THREADS = 1
 """Fixed, since sentencepiece records it in the model file. More threads gain nothing here (2.1 s and 2.2 s with one and
@@ -44,7 +31,7 @@ class TokenizerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A trained model. `model`: the bytes of the model file; equal words, options and seed give equal bytes.
+    """A trained tokenizer. `model`: the bytes of its file; equal words, options and seed give equal bytes.
     `fingerprint`: see `vocab.Vocab`. `report`: see `train`."""
 
     model: bytes
@@ -52,26 +39,28 @@ class Trained:
     report: dict[str, Any]
 
 
-def train(words: pa.Table, options: TokenizerOptions, seed: int) -> Trained:
-    """Train a BPE vocabulary on exact word counts.
+def train(words: pa.Table | Iterable[pa.Table], options: TokenizerOptions, seed: int) -> Trained:
+    """Train a vocabulary on exact word counts.
 
     Args:
-        words: columns `word` (string or large_string; any leading spaces belong to the word) and `count` (int64, >= 1),
-            in any order; the order changes nothing. Newline and tab are words of their own and always get an id.
+        words: see `pipeline.tokenizer.choose.choose`. Any leading spaces belong to the word; newline and tab are words
+            of their own and always get an id.
         options: the recipe's tokenizer part.
         seed: decides which of the equally frequent words stay where `options.max_words` cuts.
 
     Returns:
         The model and a report of integers and one share: `distinct_words`, `word_occurrences` (both without newline and
-        tab); `trained_words` (distinct); `left_out`: reason -> word occurrences, reasons being `below_min_count`,
-        `beyond_max_words`, `longer_than_limit`, `reserved_character`; `share_left_out`: their share of all occurrences;
-        `character_pieces` and `merged_pieces`: pieces of one character and of several, beside 256 bytes and 6 symbols.
+        tab); `trained_words` (distinct), `least_count` (the rarest of them); `left_out`: reason -> occurrences, reasons
+        being `below_min_count`, `beyond_max_words`, `longer_than_limit`, `reserved_character`; `share_left_out`: their
+        share of all occurrences. Of bpe and unigram also `character_pieces` and `merged_pieces`: pieces of one
+        character and of several, beside 256 bytes and 6 symbols; of wordpiece `count_divisor`
+        (see `pipeline.tokenizer.wordpiece`).
 
     Raises:
         TokenizerError: if there are no words, or too few or too many different characters for `options.vocab_size`.
         ValueError: if `words` has other columns.
     """
-    chosen, report = _choose(words, options, seed)
+    chosen, report = choose(words, options, seed)
     if chosen.num_rows == 0:
         if not report["distinct_words"]:
             raise TokenizerError(
@@ -82,6 +71,15 @@ def train(words: pa.Table, options: TokenizerOptions, seed: int) -> Trained:
             + "".join(f", {n} of their occurrences {why}" for why, n in report["left_out"].items() if n)
             + ". Loosen the Limits, or give more input"
         )
+    chosen = chosen.select(["word", "weighted"]).rename_columns(["word", "count"])
+    if options.type == "wordpiece":
+        from pipeline.tokenizer.wordpiece import train_wordpiece
+
+        model, report["count_divisor"] = train_wordpiece(chosen, options)
+        trained = vocab.load(model)
+        if trained.vocab_size < options.vocab_size:
+            raise TokenizerError(_too_many(options, f"{chosen.num_rows} distinct words", trained.vocab_size))
+        return Trained(model, trained.fingerprint, report)
     model = _train_sentencepiece(chosen, options)
     trained = vocab.load(model)
     pieces = [trained.piece(i) for i in range(trained.vocab_size)]
@@ -89,54 +87,6 @@ def train(words: pa.Table, options: TokenizerOptions, seed: int) -> Trained:
     report["character_pieces"] = sum(len(piece) == 1 and piece not in USER_SYMBOLS for piece in pieces)
     report["merged_pieces"] = trained.vocab_size - n_symbols - report["character_pieces"]
     return Trained(model, trained.fingerprint, report)
-
-
-def _choose(words: pa.Table, options: TokenizerOptions, seed: int) -> tuple[pa.Table, dict[str, Any]]:
-    """The words to train on, most frequent first, then by bytes; and the report of what was left out."""
-    if set(words.column_names) != {"word", "count"}:
-        raise ValueError(f"word counts have the columns {words.column_names}, expected ['word', 'count']")
-    table = pa.table({"word": words["word"].cast(pa.large_string()), "count": words["count"].cast(pa.int64())})
-    table = table.filter(pc.invert(pc.is_in(table["word"], value_set=pa.array(["", *USER_SYMBOLS], pa.large_string()))))
-    report: dict[str, Any] = {"distinct_words": table.num_rows, "word_occurrences": _sum(table)}
-    left_out = {}
-
-    def keep(reason: str, mask: Any) -> pa.Table:
-        kept = table.filter(mask)
-        left_out[reason] = _sum(table) - _sum(kept)
-        return kept
-
-    reserved = pc.match_substring_regex(table["word"], pattern=f"[{''.join(RESERVED)}{''.join(USER_SYMBOLS)}]")
-    table = keep("reserved_character", pc.invert(reserved))
-    table = keep("longer_than_limit", pc.less_equal(pc.binary_length(table["word"]), MAX_WORD_BYTES))
-    table = keep("below_min_count", pc.greater_equal(table["count"], options.min_count))
-    table = keep("beyond_max_words", _most_frequent(table, options.max_words, seed))
-    report["trained_words"] = table.num_rows
-    report["left_out"] = dict(sorted(left_out.items()))
-    report["share_left_out"] = sum(left_out.values()) / max(1, report["word_occurrences"])
-    return table.sort_by([("count", "descending"), ("word", "ascending")]), report
-
-
-def _sum(table: pa.Table) -> int:
-    return int(pc.sum(table["count"]).as_py() or 0)
-
-
-def _most_frequent(table: pa.Table, n: int, seed: int) -> pa.Array:
-    """A mask of the `n` most frequent words. Among the words as frequent as the last, a hash of (seed, word) decides;
-    alphabetical order would favour the first alphabets."""
-    counts = table["count"].to_numpy()
-    if len(counts) <= n:
-        return pa.array(np.ones(len(counts), dtype=bool))
-    threshold = np.partition(counts, len(counts) - n)[len(counts) - n]
-    keep = counts > threshold
-    tied = np.flatnonzero(counts == threshold)
-    salt = struct.pack("<Q", seed)
-    hashes = [
-        hashlib.blake2b(word.encode(), digest_size=16, salt=salt).digest()
-        for word in table["word"].take(pa.array(tied)).to_pylist()
-    ]
-    order = sorted(range(len(tied)), key=hashes.__getitem__)
-    keep[tied[order[: n - int(keep.sum())]]] = True
-    return pa.array(keep)
 
 
 def _train_sentencepiece(words: pa.Table, options: TokenizerOptions) -> bytes:
@@ -147,6 +97,7 @@ def _train_sentencepiece(words: pa.Table, options: TokenizerOptions) -> bytes:
         for word, count in zip(batch["word"].to_pylist(), batch["count"].to_pylist(), strict=True)
     )
     model = io.BytesIO()
+    digits: dict[str, Any] = {"split_digits": True} if options.split_digits else {}  # the file would record `False`
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=lines,
@@ -168,6 +119,7 @@ def _train_sentencepiece(words: pa.Table, options: TokenizerOptions) -> bytes:
             allow_whitespace_only_pieces=True,
             num_threads=N_THREADS,
             minloglevel=LOG_NOTHING,
+            **digits,
         )
     except (RuntimeError, OSError, ValueError) as error:
         raise TokenizerError(_explain(str(error), words, options)) from None
@@ -178,10 +130,7 @@ def _explain(error: str, words: pa.Table, options: TokenizerOptions) -> str:
     found = f"{words.num_rows} distinct words"
     too_high = re.search(r"Vocabulary size too high .* <= (\d+)", error)
     if too_high:
-        return (
-            f"tokenizer.vocab_size is {options.vocab_size}, but {found} give {too_high[1]} pieces at the most. "
-            f"Set tokenizer.vocab_size to {too_high[1]} or less, or read more documents"
-        )
+        return _too_many(options, found, int(too_high[1]))
     too_low = re.search(r"smaller than required_chars\. \d+ vs (\d+)", error)
     if too_low:
         return (
@@ -190,3 +139,10 @@ def _explain(error: str, words: pa.Table, options: TokenizerOptions) -> str:
             f"{options.character_coverage}: rarer characters are then encoded as bytes"
         )
     return f"sentencepiece could not train on {found}: {error}"
+
+
+def _too_many(options: TokenizerOptions, found: str, most: int) -> str:
+    return (
+        f"tokenizer.vocab_size is {options.vocab_size}, but {found} give {most} pieces at the most. "
+        f"Set tokenizer.vocab_size to {most} or less, or read more documents"
+    )

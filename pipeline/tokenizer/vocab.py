@@ -1,32 +1,29 @@
-"""A trained vocabulary: load, encode, decode. All that the trainer needs of it; numpy and sentencepiece only.
+"""A vocabulary: load, encode, decode. All that the trainer needs of a tokenizer; numpy and the tokenizer's own library.
 
-A text is encoded without loss: `decode(encode(x)) == x` for every string of valid Unicode. sentencepiece writes a space
-as U+2581 and cannot tell the two apart afterwards, so a literal U+2581 is cut out before encoding and written as its
-three byte pieces, which decode to U+2581 again.
+Two kinds of file hold one: a sentencepiece model, and the `tokenizer.json` of Hugging Face `tokenizers`. Those that
+Gristmill trains encode without loss: `decode(encode(x)) == x` for every string of valid Unicode. Of others that is
+asked for, unless the recipe allows loss.
 """
 
-import hashlib
-import struct
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
-import sentencepiece
-
-from pipeline.tokenizer.protobuf import bytes_field
 
 SPACE_SYMBOL = "\u2581"
 """The character that sentencepiece puts in place of a space (kSpaceSymbol in its `normalizer.h`)."""
 
-NORMALIZER_SPEC_FIELD = 3
-"""Number of the field `normalizer_spec` of ModelProto in sentencepiece's `sentencepiece_model.proto`."""
-
 CHUNK_CHARACTERS = 1 << 20
 """Texts are encoded in chunks of about this many characters: ids pass through Python integers (36 bytes each)."""
 
-PROBE = f" a  b\t\n\r\n\x00\x7f{SPACE_SYMBOL} é \U0001f642</s>  "
+PROBE = f" a  b\t\n\r\n\x00\x7f{SPACE_SYMBOL} é e\u0301 \uff21 \U0001f642</s> .  "
+"""What a lossless vocabulary gives back: white space, control characters, what normalisers change."""
+
+SHOWN_CANDIDATES = 20
 
 Ids = npt.NDArray[np.uint32]
 Offsets = npt.NDArray[np.int64]
@@ -36,31 +33,27 @@ class VocabError(Exception):
     """A tokenizer model that is missing, damaged or unfit, or ids that it does not have."""
 
 
-class Vocab:
-    """A sentencepiece model with lossless settings. Immutable; safe to share between threads.
+class Vocab(ABC):
+    """A tokenizer's file, loaded. Immutable; safe to share between threads.
 
     Attributes:
-        model: the bytes of the model file.
+        file_name: what the file is called in a version.
         vocab_size: number of ids; every id is below it.
-        unk_id, bos_id, eos_id, pad_id: ids that no text ever encodes to, whatever it spells ("<s>" in a text is five
-            characters).
-        fingerprint: sha256 (hexadecimal) of pieces, scores, types and normaliser. Equal fingerprints encode equally.
+        unk_id, bos_id, eos_id, pad_id: no text encodes to the last three, whatever it spells ("<s>" in a text is three
+            characters), nor to any other special token; to `unk_id` only if the vocabulary loses text. `unk_id` is -1
+            where there is none; `pad_id` may be that of eos, since padding is known by the lengths of documents.
+        fingerprint: sha256 (hexadecimal) of all that decides ids. Equal fingerprints encode equally.
+        is_lossless: whether `PROBE` came back as it was, and for sentencepiece hence every string.
     """
 
-    def __init__(self, model: bytes, origin: str = "the given bytes") -> None:
-        self._processor = _load_processor(model, origin)
-        self.model = model
-        self.vocab_size: int = self._processor.get_piece_size()
-        self.unk_id: int = self._processor.unk_id()
-        self.bos_id: int = self._processor.bos_id()
-        self.eos_id: int = self._processor.eos_id()
-        self.pad_id: int = self._processor.pad_id()
-        self._space_symbol_ids = [self._processor.piece_to_id(f"<0x{b:02X}>") for b in SPACE_SYMBOL.encode()]
-        try:
-            self.fingerprint = _fingerprint(self._processor, bytes_field(model, NORMALIZER_SPEC_FIELD))
-            self._check(origin)
-        except UnicodeDecodeError as error:
-            raise VocabError(f"{origin}: a damaged sentencepiece model: a piece is not UTF-8 ({error})") from None
+    file_name: ClassVar[str]
+    vocab_size: int
+    unk_id: int
+    bos_id: int
+    eos_id: int
+    pad_id: int
+    fingerprint: str
+    is_lossless: bool
 
     def encode(self, texts: Sequence[str], n_threads: int = 1) -> list[Ids]:
         """The ids of each text, uint32 arrays, without bos and eos. Equal for any `n_threads`."""
@@ -103,71 +96,111 @@ class Vocab:
         if array.min() < 0 or array.max() >= self.vocab_size:
             wrong = int(array[(array < 0) | (array >= self.vocab_size)][0])
             raise VocabError(f"id {wrong} is not in this vocabulary: ids go from 0 to {self.vocab_size - 1}")
-        text: str = self._processor.decode(array.tolist())
-        return text
+        return self._decode(array[~np.isin(array, (self.bos_id, self.eos_id, self.pad_id))].tolist())
 
+    @abstractmethod
     def piece(self, token_id: int) -> str:
-        """The piece of one id as sentencepiece spells it (a space is U+2581)."""
-        text: str = self._processor.id_to_piece(token_id)
-        return text
+        """The piece of one id as its library spells it."""
 
-    def _encode_chunk(self, texts: Sequence[str], n_threads: int) -> list[list[int]]:
-        segments: list[str] = []
-        for text in texts:
-            segments += text.split(SPACE_SYMBOL)
-        encoded: list[list[int]] = self._processor.encode(segments, out_type=int, num_threads=n_threads)
-        if len(segments) == len(texts):
-            return encoded
-        remaining = iter(encoded)
-        joined = []
-        for text in texts:
-            ids = next(remaining)
-            for _ in range(text.count(SPACE_SYMBOL)):
-                ids += self._space_symbol_ids
-                ids += next(remaining)
-            joined.append(ids)
-        return joined
+    @abstractmethod
+    def token_bytes(self) -> npt.NDArray[np.int64]:
+        """Bytes of UTF-8 text that each id stands for, int64 [vocab_size]; special ones stand for none."""
 
-    def _check(self, origin: str) -> None:
-        special = {"unk": self.unk_id, "bos": self.bos_id, "eos": self.eos_id, "pad": self.pad_id}
-        missing = [name for name, i in special.items() if i < 0]
+    @abstractmethod
+    def byte_tokens(self) -> npt.NDArray[np.bool_]:
+        """Which ids stand for one byte that spells part of a character, bool [vocab_size]: byte fallback."""
+
+    @abstractmethod
+    def _encode_chunk(self, texts: Sequence[str], n_threads: int) -> list[list[int]]: ...
+
+    @abstractmethod
+    def _decode(self, ids: list[int]) -> str: ...
+
+    def _set_marks(
+        self, origin: str, found: Mapping[str, int], given: Mapping[str, str], special: Mapping[str, int]
+    ) -> None:
+        """Take the ids of marks: as named, as the model states them, or -1.
+
+        Args:
+            origin: the file's name, for messages.
+            found: what the model states, "unk", "bos", "eos" and "pad" -> id; without those it does not.
+            given: "bos", "eos" and "pad" -> piece that the recipe names; "" for none.
+            special: pieces that no text encodes to -> id.
+
+        Raises:
+            VocabError: for a bos or eos that neither states, or a name of no such piece.
+        """
+        ids = {**dict.fromkeys(("unk", "bos", "eos", "pad"), -1), **found}
+        for mark, name in given.items():
+            if name and name not in special:
+                raise VocabError(
+                    f"{origin}: tokenizer.{mark} is {name[:60]!r}, no special piece of it. {_candidates(special)}"
+                )
+            ids[mark] = special[name] if name else ids[mark]
+        missing = [mark for mark in ("bos", "eos") if ids[mark] < 0]
         if missing:
+            fields = " and ".join(f"tokenizer.{mark}" for mark in missing)
             raise VocabError(
-                f"{origin}: the model has no {', '.join(missing)} piece; Gristmill needs unk, bos, eos and pad"
+                f"{origin}: it does not say which piece begins or ends a document; set {fields} in the recipe. "
+                f"{_candidates(special)}"
             )
-        if self.unk_id in self._space_symbol_ids or self.decode(self.encode([PROBE])[0]) != PROBE:
+        self.unk_id, self.bos_id, self.eos_id = ids["unk"], ids["bos"], ids["eos"]
+        self.pad_id = ids["pad"] if ids["pad"] >= 0 else ids["eos"]
+
+    def _check(self, origin: str, lossless: bool, probes: Iterable[str] = (PROBE,)) -> None:
+        """Set `is_lossless`. Raises VocabError if it is asked for and a probe comes back changed."""
+        changed = next((text for text in probes if self.decode(self.encode([text])[0]) != text), None)
+        self.is_lossless = changed is None
+        if lossless and changed is not None:
+            back = self.decode(self.encode([changed])[0])
             raise VocabError(
-                f"{origin}: the model loses text (a test string came back changed). It must be trained with identity "
-                "normalisation, byte_fallback, no dummy prefix and whitespace kept; `pipeline run` trains such a model"
+                f"{origin}: the model loses text: {changed[:80]!r} comes back as {back[:80]!r}. To use it anyway, "
+                "set tokenizer.lossless: false in the recipe; the card then says so, and counts the documents that it "
+                "changes. A model that `pipeline run` trains loses nothing"
             )
 
 
-def load(source: Path | str | bytes) -> Vocab:
-    """Load a sentencepiece model from a local path or from the bytes of the model file.
+def load(
+    source: Path | str | bytes,
+    bos: str = "",
+    eos: str = "",
+    pad: str = "",
+    lossless: bool = True,
+    origin: str = "the given bytes",
+) -> Vocab:
+    """Load a sentencepiece model or a `tokenizer.json`, from a local path or from the bytes of the file.
+
+    Args:
+        source: which of the two it is, its content says.
+        bos, eos, pad: the pieces of the marks, where the file does not say, or others are wanted.
+        lossless: refuse a model that loses text.
+        origin: what messages call bytes.
+
+    A manifest's `tokenizer` holds these arguments as `load`: `load(folder / t["path"], **t.get("load", {}))`.
 
     Raises:
-        VocabError: if there is no such file, it is no sentencepiece model, lacks a special piece or loses text.
+        VocabError: if there is no such file, it is no model, lacks a special piece or loses text.
     """
-    if isinstance(source, bytes):
-        return Vocab(source)
+    origin = origin if isinstance(source, bytes) else str(source)
     try:
-        model = Path(source).read_bytes()
+        model = source if isinstance(source, bytes) else Path(source).read_bytes()
     except OSError as error:
-        raise VocabError(f"{source}: cannot read the tokenizer model: {error.strerror or error}") from None
-    return Vocab(model, str(source))
+        raise VocabError(f"{origin}: cannot read the tokenizer model: {error.strerror or error}") from None
+    given = {"bos": bos, "eos": eos, "pad": pad}
+    # Each library is loaded only for files of its own.
+    if model.lstrip()[:1] == b"{":
+        from pipeline.tokenizer.json_vocab import JsonVocab
+
+        return JsonVocab(model, origin, given, lossless)
+    from pipeline.tokenizer.sentencepiece_vocab import SentencePieceVocab
+
+    return SentencePieceVocab(model, origin, given, lossless)
 
 
-def _load_processor(model: bytes, origin: str) -> sentencepiece.SentencePieceProcessor:
-    processor = sentencepiece.SentencePieceProcessor()
-    try:
-        if not model:
-            raise RuntimeError("no bytes")
-        processor.LoadFromSerializedProto(model)
-    except (RuntimeError, UnicodeDecodeError) as error:  # the latter from an error message that quotes the model
-        raise VocabError(
-            f"{origin}: not a sentencepiece model, or a damaged one ({len(model)} bytes; {error})"
-        ) from None
-    return processor
+def _candidates(special: Mapping[str, int]) -> str:
+    shown = ", ".join(repr(name[:60]) for name in list(special)[:SHOWN_CANDIDATES])
+    rest = len(special) - SHOWN_CANDIDATES
+    return f"It has: {shown or 'none'}" + (f" and {rest} more" if rest > 0 else "")
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -179,15 +212,3 @@ def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
             begin, n_characters = end, 0
     if begin < len(texts):
         yield texts[begin:]
-
-
-def _fingerprint(processor: sentencepiece.SentencePieceProcessor, normalizer_spec: bytes) -> str:
-    """sha256 over (piece, score, type) of each id in order, then the normaliser. The file's own bytes also record the
-    trainer's settings, paths and threads among them, which change no id."""
-    digest = hashlib.sha256()
-    for i in range(processor.get_piece_size()):
-        piece = processor.id_to_piece(i).encode()
-        kinds = (processor.is_unknown(i), processor.is_control(i), processor.is_byte(i), processor.is_unused(i))
-        digest.update(struct.pack("<I", len(piece)) + piece + struct.pack("<f4?", processor.get_score(i), *kinds))
-    digest.update(normalizer_spec)
-    return digest.hexdigest()

@@ -136,8 +136,11 @@ def test_a_tokenizer_of_another_kind_is_refused(here: Path) -> None:
     (here / "broken.model").write_bytes(b"no model")
     (here / "lossy.model").write_bytes(lossy())
     for name, message in (
-        ("tokenizer.json", "Hugging Face"),
-        ("broken.model", "not a sentencepiece model"),
+        (
+            "tokenizer.json",
+            "error: tokenizer.json: JSON without a `model`; expected the tokenizer.json of Hugging Face",
+        ),
+        ("broken.model", "not a sentencepiece model nor a tokenizer.json"),
         ("lossy.model", "error: lossy.model"),
         ("nosuch.model", "cannot be read"),
     ):
@@ -162,6 +165,13 @@ def lossy() -> bytes:
         ("{type: file}", "needs a path"),
         ("{path: a.model}", "path goes with"),
         ("{type: file, path: a.model, vocab_size: 700}", "vocab_size is of training"),
+        ("{type: file, path: a.model, weights: {web: 1}}", "weights is of training"),
+        ("{type: unigram, lossless: false}", "lossless goes with `type: file`; a tokenizer of type unigram is trained"),
+        ("{eos: end}", "eos goes with"),
+        ("{type: wordpiece, vocab_size: 517}", "vocab_size of wordpiece is above 517"),
+        ("{type: wordpiece, character_coverage: 1.0}", "character_coverage is of bpe and unigram"),
+        ("{weights: {data: 0}}", "all weights are 0"),
+        ("{weights: {date: 1}}", "no source is called 'date'"),
     ],
 )
 def test_fields_of_a_tokenizer_that_do_not_fit_are_refused(here: Path, tokenizer: str, message: str) -> None:
@@ -219,7 +229,7 @@ keep: {dropped_text: true}
         ("min: 5", "min: five"),
         ("min: 0.8", "minimum: 0.8"),
         ("dropped_text: true", "dropped_text: 3"),
-        ("type: file", "type: unigram"),
+        ("type: file", "type: words"),
         ("sources:", "seed: -1\nsources:"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.text import words as module
-from pipeline.text.words import MAX_WORD_CHARS, WORD_COUNTS, count_words, merge_counts, piece_end
+from pipeline.text.words import MAX_WORD_CHARS, WORD_COUNTS, count_words, piece_end
 
 
 def pieces(text: str) -> list[str]:
@@ -94,38 +94,6 @@ def test_sliced_texts() -> None:
     assert count_words(pa.array(texts, pa.large_string())[1:4]).to_pylist() == expected(texts[1:4])
     assert counted([]).equals(WORD_COUNTS.empty_table())
     assert counted([""]).num_rows == 0
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.lists(texts, max_size=4), max_size=6), st.randoms(use_true_random=False), st.integers(0, 30))
-def test_merged_counts_are_the_counts_of_everything(groups: list[list[str]], random, merge_rows: int) -> None:
-    whole = counted([text for group in groups for text in group])
-    tables = [counted(group) for group in groups]
-    random.shuffle(tables)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_MERGE_ROWS", merge_rows)
-        merged = merge_counts(iter(tables))
-    assert merged.schema.equals(WORD_COUNTS)
-    assert merged.to_pylist() == whole.to_pylist()
-    assert merge_counts([merge_counts(tables[:2]), *tables[2:]]).equals(merged)
-
-
-def test_equal_counts_are_equal_bytes() -> None:
-    """The file that Tokenizer writes is the same however the counts were gathered."""
-    tables = [counted([f"a{i} b c{i % 3}"]) for i in range(9)]
-
-    def written(table: pa.Table) -> bytes:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        return sink.getvalue().to_pybytes()
-
-    assert written(merge_counts(tables)) == written(merge_counts([merge_counts(tables[5:]), *tables[:5]]))
-
-
-def test_merging_refuses_other_tables() -> None:
-    with pytest.raises(ValueError, match="expected the columns word"):
-        merge_counts([pa.table({"word": ["a"], "count": [1]})])
 
 
 def test_bound_fits_a_sentencepiece_line() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from pipeline.tokenizer.options import TokenizerOptions
 from pipeline.tokenizer.train import train
@@ -44,6 +45,28 @@ def words() -> Callable[[str], pa.Table]:
 @pytest.fixture(scope="session")
 def model() -> bytes:
     return train(count_words(TEXT), TokenizerOptions(vocab_size=600), seed=0).model
+
+
+@pytest.fixture(scope="session", params=["bpe", "unigram", "wordpiece", "byte_level"])
+def any_vocabulary(request: pytest.FixtureRequest) -> Vocab:
+    """Lossless vocabularies of every kind; of the last, `tokenizers` trains a model like GPT-2's."""
+    if request.param == "byte_level":
+        return load(byte_level(TEXT).encode(), bos="<|endoftext|>")
+    vocab_size = 340 if request.param == "unigram" else 600  # the text gives no more
+    options = TokenizerOptions(type=request.param, vocab_size=600).model_copy(update={"vocab_size": vocab_size})
+    return load(train(count_words(TEXT), options, seed=0).model)
+
+
+def byte_level(text: str, special: tuple[str, ...] = ("<|endoftext|>",)) -> str:
+    """The `tokenizer.json` of a model like GPT-2's."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=500, initial_alphabet=alphabet, special_tokens=list(special), show_progress=False
+    )
+    made.train_from_iterator([text], trainer)
+    return made.to_str()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 import sentencepiece
 
 from pipeline.tokenizer import train as training
+from pipeline.tokenizer.choose import choose
 from pipeline.tokenizer.options import TokenizerOptions
 from pipeline.tokenizer.train import TokenizerError, train
 from pipeline.tokenizer.vocab import load
@@ -154,7 +155,7 @@ def test_the_seed_decides_which_of_equally_frequent_words_stay() -> None:
     words = table({"the": 1000, **ties})
 
     def chosen(seed: int, given: pa.Table = words) -> list[str]:
-        names: list[str] = training._choose(given, options(max_words=1000), seed)[0]["word"].to_pylist()
+        names: list[str] = choose(given, options(max_words=1000), seed)[0]["word"].to_pylist()
         return names
 
     assert chosen(1) == chosen(1, words.take(pa.array(range(words.num_rows)[::-1]))) != chosen(2)

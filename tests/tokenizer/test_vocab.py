@@ -31,36 +31,37 @@ AWKWARD = [
     "\u2585 \u2047 \u200b\u00a0",
     "e\u0301 \u00e9 \ufb01 \uff21 \u1e9b\u0323",
     "\U0001f469\u200d\U0001f469\u200d\U0001f467",
+    "\ue000 \U000f0000 private use, \u2581## ##a # ### [MASK] [CLS] <|endoftext|>",
     "\u4f60\u597d\u3053\u3093 \u0e2a\u0e27\u0e31",
 ]
 
 
 @pytest.mark.parametrize("text", AWKWARD)
-def test_awkward_texts_survive(vocabulary: Vocab, text: str) -> None:
-    assert vocabulary.decode(vocabulary.encode([text])[0]) == text
+def test_awkward_texts_survive(any_vocabulary: Vocab, text: str) -> None:
+    assert any_vocabulary.decode(any_vocabulary.encode([text])[0]) == text
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(
     st.lists(
         st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from("\u2581 \n\t<s>/ae")), max_size=60), max_size=5
     )
 )
 @example(AWKWARD)
-def test_every_string_survives_and_gives_no_special_id(vocabulary: Vocab, texts: list[str]) -> None:
-    encoded = vocabulary.encode(texts)
-    assert [vocabulary.decode(ids) for ids in encoded] == texts
-    special = {vocabulary.unk_id, vocabulary.bos_id, vocabulary.eos_id, vocabulary.pad_id}
+def test_every_string_survives_and_gives_no_special_id(any_vocabulary: Vocab, texts: list[str]) -> None:
+    encoded = any_vocabulary.encode(texts)
+    assert [any_vocabulary.decode(ids) for ids in encoded] == texts
+    special = {any_vocabulary.unk_id, any_vocabulary.bos_id, any_vocabulary.eos_id, any_vocabulary.pad_id}
     assert not any(special & set(ids.tolist()) for ids in encoded)
-    flat, offsets = vocabulary.encode_batch(texts)
+    flat, offsets = any_vocabulary.encode_batch(texts)
     assert flat.dtype == np.uint32 and offsets.dtype == np.int64 and offsets.size == len(texts) + 1
     assert [flat[a:b].tolist() for a, b in pairwise(offsets)] == [e.tolist() for e in encoded]
 
 
 @pytest.mark.parametrize("text", ["a" * 100_000, "\u2581" * 20_000, " " * 100_000, "ab\u00e9\U0001f642" * 25_000])
-def test_enormous_words_take_no_enormous_time(vocabulary: Vocab, text: str) -> None:
+def test_enormous_words_take_no_enormous_time(any_vocabulary: Vocab, text: str) -> None:
     begin = time.perf_counter()
-    assert vocabulary.decode(vocabulary.encode([text])[0]) == text
+    assert any_vocabulary.decode(any_vocabulary.encode([text])[0]) == text
     assert time.perf_counter() - begin < 20
 
 
@@ -86,15 +87,15 @@ def test_a_literal_space_symbol_becomes_its_bytes(vocabulary: Vocab) -> None:
     assert vocabulary.encode(["the\u2581 of"])[0].tolist() == a + space_symbol + b
 
 
-def test_documents_get_bos_and_eos(vocabulary: Vocab) -> None:
+def test_documents_get_bos_and_eos(any_vocabulary: Vocab) -> None:
     texts = ["the mill", "", "a\u2581b", "\n"]
-    ids, offsets = encode_documents(pa.array(texts, pa.large_string()), vocabulary)
+    ids, offsets = encode_documents(pa.array(texts, pa.large_string()), any_vocabulary)
     assert ids.dtype == np.uint32 and offsets.dtype == np.int64
     for i, text in enumerate(texts):
         document = ids[offsets[i] : offsets[i + 1]]
-        assert (document[0], document[-1]) == (vocabulary.bos_id, vocabulary.eos_id)
-        assert np.array_equal(document[1:-1], vocabulary.encode([text])[0])
-        assert vocabulary.decode(document) == text
+        assert (document[0], document[-1]) == (any_vocabulary.bos_id, any_vocabulary.eos_id)
+        assert np.array_equal(document[1:-1], any_vocabulary.encode([text])[0])
+        assert any_vocabulary.decode(document) == text
 
 
 def test_no_documents_and_null_documents(vocabulary: Vocab) -> None:
@@ -104,18 +105,18 @@ def test_no_documents_and_null_documents(vocabulary: Vocab) -> None:
         encode_documents(pa.array(["a", None], pa.large_string()), vocabulary)
 
 
-def test_threads_and_company_change_no_id(vocabulary: Vocab) -> None:
+def test_threads_and_company_change_no_id(any_vocabulary: Vocab) -> None:
     texts = [f"the {'mill ' * (i % 50)}of {i}\n" for i in range(3000)] + AWKWARD
-    one, offsets = vocabulary.encode_batch(texts, n_threads=1)
-    four, offsets_of_four = vocabulary.encode_batch(texts, n_threads=4)
+    one, offsets = any_vocabulary.encode_batch(texts, n_threads=1)
+    four, offsets_of_four = any_vocabulary.encode_batch(texts, n_threads=4)
     assert np.array_equal(one, four) and np.array_equal(offsets, offsets_of_four)
-    assert np.array_equal(one, np.concatenate([vocabulary.encode([text])[0] for text in texts]))
+    assert np.array_equal(one, np.concatenate([any_vocabulary.encode([text])[0] for text in texts]))
 
 
-def test_ids_outside_the_vocabulary_are_refused(vocabulary: Vocab) -> None:
-    for wrong in (-1, vocabulary.vocab_size):
-        with pytest.raises(VocabError, match=f"id {wrong} is not in this vocabulary: ids go from 0 to 599"):
-            vocabulary.decode([5, wrong])
+def test_ids_outside_the_vocabulary_are_refused(any_vocabulary: Vocab) -> None:
+    for wrong in (-1, any_vocabulary.vocab_size):
+        with pytest.raises(VocabError, match=rf"id {wrong} is not in this vocabulary: ids go from 0 to \d+"):
+            any_vocabulary.decode([5, wrong])
 
 
 def test_any_ids_decode(vocabulary: Vocab) -> None:
@@ -166,13 +167,26 @@ def test_models_that_lose_text_or_lack_special_ids_are_refused() -> None:
         "pad_id": 3,
     }
     load(peer_model(**lossless))
-    with pytest.raises(VocabError, match="has no pad piece"):
-        load(peer_model(**{**lossless, "pad_id": -1}))
+    without_pad = load(peer_model(**{**lossless, "pad_id": -1}))
+    assert without_pad.pad_id == without_pad.eos_id
+    without_bos = peer_model(**{**lossless, "bos_id": -1})
+    with pytest.raises(VocabError, match=r"set tokenizer.bos in the recipe. It has: '</s>', '<pad>'"):
+        load(without_bos)
+    with pytest.raises(VocabError, match=r"tokenizer.bos is 'the', no special piece of it. It has: '</s>', '<pad>'"):
+        load(without_bos, bos="the")
+    named = load(without_bos, bos="</s>", pad="</s>")
+    assert named.bos_id == named.eos_id == named.pad_id
     for name, value in {
         "byte_fallback": False,
         "normalization_rule_name": "nmt_nfkc",
         "remove_extra_whitespaces": True,
         "add_dummy_prefix": True,
     }.items():
-        with pytest.raises(VocabError, match="loses text"):
-            load(peer_model(**{**lossless, name: value}))
+        lossy = peer_model(**{**lossless, name: value})
+        with pytest.raises(VocabError, match=r"loses text.*tokenizer.lossless: false"):
+            load(lossy)
+        allowed = load(lossy, lossless=False)
+        peer = sentencepiece.SentencePieceProcessor(model_proto=lossy)
+        texts = ["the \u2581mill  grist ", " \u2581", "</s>"]
+        assert not allowed.is_lossless
+        assert [ids.tolist() for ids in allowed.encode(texts)] == peer.encode(texts)

@@ -12,7 +12,7 @@ import torch
 from pipeline.tokenizer import vocab as tokenizer
 from training.config import SampleOptions, TrainConfig
 from training.data import Batch, Dataset
-from training.evaluate import CellLoss, batch_loss, evaluate, sample, token_bytes
+from training.evaluate import CellLoss, batch_loss, evaluate, sample
 from training.model import IGNORED, Transformer
 
 TEXT = "Of  the\n\ttext: é, 漢字 \U0001f642 ▁ and <0x41>.\n"
@@ -32,7 +32,7 @@ def test_bits_per_byte_by_hand() -> None:
 
 
 def test_token_bytes_add_to_the_text(vocab: tokenizer.Vocab) -> None:
-    n_bytes = token_bytes(vocab)
+    n_bytes = vocab.token_bytes()
     ids = vocab.encode([TEXT])[0]
     assert n_bytes[ids].sum() == len(TEXT.encode())
     assert n_bytes[[vocab.bos_id, vocab.eos_id, vocab.pad_id, vocab.unk_id]].tolist() == [0, 0, 0, 0]
@@ -59,7 +59,7 @@ def test_a_uniform_model_over_whole_validation(version: Path, vocab: tokenizer.V
     def forward(tokens: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
         return torch.zeros(*tokens.shape, vocab.vocab_size)
 
-    n_bytes = token_bytes(vocab)
+    n_bytes = vocab.token_bytes()
     losses = evaluate(forward, dataset, 32, None, 3, torch.from_numpy(n_bytes), nullcontext)
     assert list(losses) == ["net", "tools"]
     for cell, loss in losses.items():
