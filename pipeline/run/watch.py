@@ -24,6 +24,8 @@ COUNTING_S = 0.2
 """Of each second at the most is spent on markers: a run may find 100,000 of earlier runs."""
 LAST_COUNTING_S = 3.0
 MEMORY_EVERY_S = 5.0
+FORETELLING = 0.01
+"""Share of a stage's input from which the time that is left is foretold: before, it is mostly the time to start."""
 DROPS = {"extract": "fates", "judge": "dropped", "select": "dropped"}
 OUT = {"extract": "extracted", "judge": "passed", "select": "documents"}
 
@@ -123,7 +125,7 @@ class Tally:
             dropped=dict(sorted(self._dropped.items(), key=lambda item: (-item[1], item[0]))),
             reading=reading,
             rate=amount / wall_s if amount and wall_s else None,
-            left_s=wall_s * left / (every - left) if left < every and wall_s else None,
+            left_s=wall_s * left / (every - left) if wall_s and every - left > every * FORETELLING else None,
             wall_s=round(wall_s, 3),
             memory_bytes=memory,
         )

@@ -61,6 +61,13 @@ def test_time_left_goes_by_bytes(store: PartStore) -> None:
     assert tally.state(3.0, sizes, 0, 0, None).left_s == pytest.approx(27.0)
 
 
+def test_nothing_is_foretold_from_the_time_to_start(store: PartStore) -> None:
+    every = parts_of(2)
+    tally, sizes = Tally("extract", every, every, store), {part.key: 1_000_000 for part in every}
+    assert tally.state(15.0, sizes, 1, 300, None).left_s is None
+    assert tally.state(15.0, sizes, 1, 30_000, None).left_s is not None
+
+
 def test_only_what_can_have_ended_is_looked_at(store: PartStore, monkeypatch: pytest.MonkeyPatch) -> None:
     every = parts_of(100_000)
     tally = Tally("extract", every, every, store)
