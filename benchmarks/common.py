@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import venv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
@@ -32,11 +32,15 @@ RESULTS = ROOT / "benchmarks" / "results"
 SAMPLE = ROOT / "pipeline" / "sources" / "sample" / "sample.warc.gz"
 
 
-def arguments(description: str, folders: Sequence[str]) -> argparse.Namespace:
-    """`--quick` and `--data`; by default `folders` of the shared data, else the sample crawl that ships."""
+def arguments(
+    description: str, folders: Sequence[str], add: Callable[[argparse.ArgumentParser], None] | None = None
+) -> argparse.Namespace:
+    """`--quick`, `--data` and what `add` adds; by default `folders` of the shared data, else the sample that ships."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="under a minute: a part of the data, the same claims")
     parser.add_argument("--data", type=Path, help="a folder of archives, JSONL or Parquet")
+    if add:
+        add(parser)
     found = parser.parse_args()
     shared = Path(os.environ.get("GRISTMILL_SHARED_DATA", ROOT.parent / "shared" / "data"))
     there = [shared / name for name in folders if (shared / name).is_dir()]
