@@ -13,14 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import sentencepiece
 
+from pipeline.tokenizer.protobuf import NORMALIZER_SPEC, is_unigram, last
 from pipeline.tokenizer.vocab import SPACE_SYMBOL, Vocab, VocabError
-
-NORMALIZER_SPEC_FIELD = 3
-"""Number of the field `normalizer_spec` of ModelProto in sentencepiece's `sentencepiece_model.proto`."""
-
-
-TRAINER_SPEC_FIELD, MODEL_TYPE_FIELD = 2, 3
-"""Numbers of `trainer_spec` of ModelProto, and of `model_type` of TrainerSpec."""
 
 
 class Piece(NamedTuple):
@@ -41,13 +35,13 @@ class SentencePieceVocab(Vocab):
     def __init__(self, model: bytes, origin: str, given: Mapping[str, str], lossless: bool) -> None:
         self._processor = _load_processor(model, origin)
         self.vocab_size = self._processor.get_piece_size()
-        self.is_unigram = _is_unigram(model)
+        self.is_unigram = is_unigram(model)
         found = {mark: getattr(self._processor, f"{mark}_id")() for mark in ("unk", "bos", "eos", "pad")}
         self._space_symbol_ids = [self._processor.piece_to_id(f"<0x{b:02X}>") for b in SPACE_SYMBOL.encode()]
         try:
             pieces = ((self.piece(i), i) for i in range(self.vocab_size) if self._processor.is_control(i))
             self._set_marks(origin, found, given, dict(pieces))
-            self.fingerprint = _fingerprint(self._processor, _field(model, NORMALIZER_SPEC_FIELD))
+            self.fingerprint = _fingerprint(self._processor, last(model, NORMALIZER_SPEC))
             self.is_lossless = self.unk_id not in self._space_symbol_ids
             self._check(origin, lossless)
         except UnicodeDecodeError as error:
@@ -125,48 +119,3 @@ def _fingerprint(processor: sentencepiece.SentencePieceProcessor, normalizer_spe
         digest.update(struct.pack("<I", len(piece)) + piece + struct.pack("<f4?", processor.get_score(i), *kinds))
     digest.update(normalizer_spec)
     return digest.hexdigest()
-
-
-def _is_unigram(model: bytes) -> bool:
-    """Whether `model_type` of TrainerSpec, an enumeration with UNIGRAM as 1 and default, says so."""
-    spec, at = _field(model, TRAINER_SPEC_FIELD), 0
-    found = 1
-    while at < len(spec):
-        tag, at = _varint(spec, at)
-        value, at = _varint(spec, at) if tag & 7 in (0, 2) else (0, at + {1: 8, 5: 4}.get(tag & 7, len(spec)))
-        found = value if tag == MODEL_TYPE_FIELD << 3 else found
-        at += value if tag & 7 == 2 else 0
-    return found == 1
-
-
-def _field(message: bytes, number: int) -> bytes:
-    """The last length-delimited field `number` at the top level of a protobuf message, or b"".
-
-    The wire format is described at protobuf.dev/programming-guides/encoding. The protobuf package is not needed for one
-    field. `message` has been parsed by sentencepiece before, so it is well-formed.
-    """
-    found, at = b"", 0
-    while at < len(message):
-        tag, at = _varint(message, at)
-        wire_type = tag & 7
-        if wire_type == 2:
-            length, at = _varint(message, at)
-            if tag >> 3 == number:
-                found = message[at : at + length]
-            at += length
-        elif wire_type == 0:
-            _, at = _varint(message, at)
-        else:
-            at += {1: 8, 5: 4}.get(wire_type, len(message))
-    return found
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value, shift = 0, 0
-    while at < len(message):
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        shift, at = shift + 7, at + 1
-        if byte < 0x80:
-            break
-    return value, at
