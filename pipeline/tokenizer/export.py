@@ -14,11 +14,15 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors
 
 WORDS = r" *[^ \n\t]+| +|\n|\t"
-"""Where no piece holds a space behind another character, nor anything beside a newline or tab, a text may be cut like
-this, so that the library remembers words. The comparison shows that it changes no id."""
+"""Where no piece holds a space behind another character, a text may be cut like this, so that the library remembers
+words. The comparison shows that it changes no id."""
 
 NEVER = -1e9
 """Score of pieces that no text may give: Unigram of `tokenizers` looks for all pieces in a text, special ones too."""
+
+SYMBOL_SCORE = -0.1
+"""Of symbols in Unigram: length x `max_score_` - 0.1 (`EncodeOptimized` in sentencepiece's unigram_model.cc), where
+`max_score_` stays at its start, FLT_MIN, since all scores are negative."""
 
 PROBES = (
     PROBE,
@@ -93,18 +97,22 @@ def _of_sentencepiece(words: SentencePieceVocab, names: Mapping[str, str]) -> To
             "`transformers` reads the model file itself (LlamaTokenizer, T5Tokenizer)"
         )
     spelled = [piece.text.replace(SPACE_SYMBOL, " ") if piece.is_text else piece.text for piece in pieces]
+    texts = {text: piece.score for text, piece in zip(spelled, pieces, strict=True) if piece.is_text}
+    symbols = [text for text in texts if set("\n\t") & set(text)]
+    learned = {text: score for text, score in texts.items() if text not in symbols}
     if words.is_unigram:
-        scores = [(text, piece.score if piece.is_text else NEVER) for text, piece in zip(spelled, pieces, strict=True)]
-        made = Tokenizer(models.Unigram(scores, unk_id=words.unk_id, byte_fallback=True))
+        scores = texts | dict.fromkeys(symbols, SYMBOL_SCORE)
+        made = Tokenizer(models.Unigram([(t, scores.get(t, NEVER)) for t in spelled], words.unk_id, byte_fallback=True))
+        is_cut = not any(len(text) > 1 for text in symbols)
     else:
-        learned = {text: i for i, text in enumerate(spelled) if pieces[i].is_text}
-        by_score = sorted((text for text in learned if len(text) > 1), key=lambda text: -pieces[learned[text]].score)
-        merges = list(chain.from_iterable(_splits(text, learned) for text in by_score))
         ids = {text: i for i, text in enumerate(spelled)}
+        by_score = sorted((text for text in learned if len(text) > 1), key=lambda text: -learned[text])
+        merges = list(chain.from_iterable(_splits(text, learned, ids) for text in by_score))
         made = Tokenizer(models.BPE(ids, merges, unk_token=names["unk"], byte_fallback=True))
-    texts = [text for text, piece in zip(spelled, pieces, strict=True) if piece.is_text]
-    cuts = _unknown(texts, [text for text, piece in zip(spelled, pieces, strict=True) if not piece.is_text])
-    cuts += [Regex(WORDS)] if all(map(_is_of_a_word, texts)) else []
+        made.add_tokens([AddedToken(text, normalized=False, special=False) for text in symbols if len(text) > 1])
+        is_cut = True
+    cuts = _unknown(texts, [text for text in spelled if text not in texts])
+    cuts += [Regex(WORDS)] if is_cut and not any(" " in text.lstrip(" ") for text in learned) else []
     made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(cut, "isolated") for cut in cuts])
     made.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     made.add_special_tokens(
@@ -113,23 +121,19 @@ def _of_sentencepiece(words: SentencePieceVocab, names: Mapping[str, str]) -> To
     return made
 
 
-def _unknown(texts: Sequence[str], others: Sequence[str]) -> list[Regex]:
+def _unknown(texts: Iterable[str], others: Iterable[str]) -> list[Regex]:
     """What matches characters of special pieces that no other piece holds. Alone they are spelled in bytes as ever, and
     Unigram no longer prefers a special piece that a text spells to them."""
     unknown = sorted(set("".join(others)) - set("".join(texts)))
     return [Regex(f"[{''.join(map(re.escape, unknown))}]")] if unknown else []
 
 
-def _splits(text: str, learned: Mapping[str, int]) -> list[tuple[str, str]]:
+def _splits(text: str, learned: Mapping[str, float], ids: Mapping[str, int]) -> list[tuple[str, str]]:
     """All pairs that sentencepiece would merge to `text`. Those of one text are equals there; here the first pieces by
     id go first, as in the converter of `transformers`."""
     pairs = ((text[:i], text[i:]) for i in range(1, len(text)))
     known = [(left, right) for left, right in pairs if left in learned and right in learned]
-    return sorted(known, key=lambda pair: (learned[pair[0]], learned[pair[1]]))
-
-
-def _is_of_a_word(text: str) -> bool:
-    return " " not in text.lstrip(" ") and (len(text) == 1 or not set("\n\t") & set(text))
+    return sorted(known, key=lambda pair: (ids[pair[0]], ids[pair[1]]))
 
 
 def _template(words: Vocab, is_masked: bool) -> processors.TemplateProcessing:

@@ -38,6 +38,11 @@ class TokenizerOptions(Options):
         description="Share of all characters that get a piece; rarer ones are spelled in bytes. Not for `wordpiece`.",
     )
     split_digits: bool = Field(False, description="Each digit is a token of its own.")
+    indents: bool = Field(
+        False,
+        description="For code, and not for `wordpiece`: a newline with the spaces or tabs behind it is a piece, as are "
+        "two newlines and runs of tabs. Texts get a tenth shorter in tokens, but are encoded by sentencepiece itself.",
+    )
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
         description="Source name -> share of the text trained on, in bytes, normalised to 1; a source left out gets "
@@ -65,6 +70,8 @@ class TokenizerOptions(Options):
                 raise ValueError(f"vocab_size of wordpiece is above {WORDPIECE_FIXED}: special tokens and bytes alone")
             if self.character_coverage != type(self).model_fields["character_coverage"].default:
                 raise ValueError("character_coverage is of bpe and unigram; a wordpiece vocabulary has every byte")
+            if self.indents:
+                raise ValueError("indents is of bpe and unigram")
         if self.weights and not sum(self.weights.values()) > 0:
             raise ValueError("all weights are 0; give at least one source a weight above 0, or no weights at all")
         return self

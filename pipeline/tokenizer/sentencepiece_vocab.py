@@ -13,15 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import sentencepiece
 
-from pipeline.tokenizer.protobuf import bytes_field, fields
+from pipeline.tokenizer.protobuf import NORMALIZER_SPEC, is_unigram, part
 from pipeline.tokenizer.vocab import SPACE_SYMBOL, Vocab, VocabError
-
-NORMALIZER_SPEC_FIELD = 3
-"""Number of the field `normalizer_spec` of ModelProto in sentencepiece's `sentencepiece_model.proto`."""
-
-
-TRAINER_SPEC_FIELD, MODEL_TYPE_FIELD = 2, 3
-"""Numbers of `trainer_spec` of ModelProto, and of `model_type` of TrainerSpec."""
 
 
 class Piece(NamedTuple):
@@ -43,13 +36,13 @@ class SentencePieceVocab(Vocab):
         self._processor = _load_processor(model, origin)
         self.model = model
         self.vocab_size = self._processor.get_piece_size()
-        self.is_unigram = _is_unigram(model)
+        self.is_unigram = is_unigram(model)
         found = {mark: getattr(self._processor, f"{mark}_id")() for mark in ("unk", "bos", "eos", "pad")}
         self._space_symbol_ids = [self._processor.piece_to_id(f"<0x{b:02X}>") for b in SPACE_SYMBOL.encode()]
         try:
             pieces = ((self.piece(i), i) for i in range(self.vocab_size) if self._processor.is_control(i))
             self._set_marks(origin, found, given, dict(pieces))
-            self.fingerprint = _fingerprint(self._processor, bytes_field(model, NORMALIZER_SPEC_FIELD))
+            self.fingerprint = _fingerprint(self._processor, part(model, NORMALIZER_SPEC))
             self.is_lossless = self.unk_id not in self._space_symbol_ids
             self._check(origin, lossless)
         except UnicodeDecodeError as error:
@@ -127,8 +120,3 @@ def _fingerprint(processor: sentencepiece.SentencePieceProcessor, normalizer_spe
         digest.update(struct.pack("<I", len(piece)) + piece + struct.pack("<f4?", processor.get_score(i), *kinds))
     digest.update(normalizer_spec)
     return digest.hexdigest()
-
-
-def _is_unigram(model: bytes) -> bool:
-    """Whether `model_type` of TrainerSpec, an enumeration with UNIGRAM as 1 and default, says so."""
-    return dict(fields(bytes_field(model, TRAINER_SPEC_FIELD))).get(MODEL_TYPE_FIELD, 1) == 1

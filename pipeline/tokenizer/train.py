@@ -16,6 +16,13 @@ import sentencepiece
 from pipeline.tokenizer import vocab
 from pipeline.tokenizer.choose import MAX_WORD_BYTES, USER_SYMBOLS, choose
 from pipeline.tokenizer.options import TokenizerOptions
+from pipeline.tokenizer.protobuf import on_grid
+
+INDENTS = (
+    *("\n\n", "\t\t", "\t\t\t", "\n\t", "\n\t\t", "\n\t\t\t"),
+    *(f"\n{vocab.SPACE_SYMBOL * n}" for n in (2, 4, 6, 8, 12, 16)),
+)
+"""Pieces that `indents` adds. Of longer indents sentencepiece takes the longest of these, and pieces of spaces."""
 
 N_THREADS = 1
 """Fixed, since sentencepiece records it in the model file. More threads gain nothing here (2.1 s and 2.2 s with one and
@@ -53,7 +60,7 @@ def train(words: pa.Table | Iterable[pa.Table], options: TokenizerOptions, seed:
         tab); `trained_words` (distinct), `least_count` (the rarest of them); `left_out`: reason -> occurrences, reasons
         being `below_min_count`, `beyond_max_words`, `longer_than_limit`, `reserved_character`; `share_left_out`: their
         share of all occurrences. Of bpe and unigram also `character_pieces` and `merged_pieces`: pieces of one
-        character and of several, beside 256 bytes and 6 symbols; of wordpiece `count_divisor`
+        character and of several, beside 256 bytes, 4 special ones and whitespace; of wordpiece `count_divisor`
         (see `pipeline.tokenizer.wordpiece`).
 
     Raises:
@@ -83,7 +90,7 @@ def train(words: pa.Table | Iterable[pa.Table], options: TokenizerOptions, seed:
     model = _train_sentencepiece(chosen, options)
     trained = vocab.load(model)
     pieces = [trained.piece(i) for i in range(trained.vocab_size)]
-    n_symbols = 4 + len(USER_SYMBOLS) + 256
+    n_symbols = 4 + len(_symbols(options)) + 256
     report["character_pieces"] = sum(len(piece) == 1 and piece not in USER_SYMBOLS for piece in pieces)
     report["merged_pieces"] = trained.vocab_size - n_symbols - report["character_pieces"]
     return Trained(model, trained.fingerprint, report)
@@ -107,7 +114,7 @@ def _train_sentencepiece(words: pa.Table, options: TokenizerOptions) -> bytes:
             vocab_size=options.vocab_size,
             character_coverage=options.character_coverage,
             max_sentence_length=2 * MAX_WORD_BYTES,
-            user_defined_symbols=list(USER_SYMBOLS),
+            user_defined_symbols=_symbols(options),
             unk_id=0,
             bos_id=1,
             eos_id=2,
@@ -123,7 +130,11 @@ def _train_sentencepiece(words: pa.Table, options: TokenizerOptions) -> bytes:
         )
     except (RuntimeError, OSError, ValueError) as error:
         raise TokenizerError(_explain(str(error), words, options)) from None
-    return model.getvalue()
+    return on_grid(model.getvalue()) if options.type == "unigram" else model.getvalue()
+
+
+def _symbols(options: TokenizerOptions) -> list[str]:
+    return [*USER_SYMBOLS, *(INDENTS if options.indents else ())]
 
 
 def _explain(error: str, words: pa.Table, options: TokenizerOptions) -> str:

@@ -67,6 +67,15 @@ def test_another_id_refuses_the_export_and_shows_where() -> None:
     assert compare(words, merges, [[("document 7", "of the mill.")]]).difference == ""
 
 
+def test_indents_are_exported() -> None:
+    model = train(count_words(TEXT), TokenizerOptions(vocab_size=600, indents=True), seed=0).model
+    words = vocab.load(model)
+    draw = random.Random(2)
+    texts = ["".join(draw.choices(["\n", "\t", " ", "  ", "    ", "mill", "\u2581"], k=30)) for _ in range(500)]
+    found = compare(words, exported(words, model, 64)["tokenizer.json"], [list(zip(texts, texts, strict=True))])
+    assert (found.difference, found.texts) == ("", 500)
+
+
 def test_a_document_that_differs_is_named(versions: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     words = vocab.load(versions["bpe"] / "tokenizer" / "tokenizer.model")
     files = exported(words, (versions["bpe"] / "tokenizer" / "tokenizer.model").read_bytes(), 64)

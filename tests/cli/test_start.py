@@ -169,6 +169,7 @@ def lossy() -> bytes:
         ("{type: unigram, lossless: false}", "lossless goes with `type: file`; a tokenizer of type unigram is trained"),
         ("{eos: end}", "eos goes with"),
         ("{type: wordpiece, vocab_size: 517}", "vocab_size of wordpiece is above 517"),
+        ("{type: wordpiece, indents: true}", "indents is of bpe and unigram"),
         ("{type: wordpiece, character_coverage: 1.0}", "character_coverage is of bpe and unigram"),
         ("{weights: {data: 0}}", "all weights are 0"),
         ("{weights: {date: 1}}", "no source is called 'date'"),

@@ -47,13 +47,15 @@ def model() -> bytes:
     return train(count_words(TEXT), TokenizerOptions(vocab_size=600), seed=0).model
 
 
-@pytest.fixture(scope="session", params=["bpe", "unigram", "wordpiece", "byte_level"])
+@pytest.fixture(scope="session", params=["bpe", "indents", "unigram", "wordpiece", "byte_level"])
 def any_vocabulary(request: pytest.FixtureRequest) -> Vocab:
     """Lossless vocabularies of every kind; of the last, `tokenizers` trains a model like GPT-2's."""
     if request.param == "byte_level":
         return load(byte_level(TEXT).encode(), bos="<|endoftext|>")
     vocab_size = 340 if request.param == "unigram" else 600  # the text gives no more
-    options = TokenizerOptions(type=request.param, vocab_size=600).model_copy(update={"vocab_size": vocab_size})
+    has_indents = request.param == "indents"
+    options = TokenizerOptions(type="bpe" if has_indents else request.param, vocab_size=600, indents=has_indents)
+    options = options.model_copy(update={"vocab_size": vocab_size})
     return load(train(count_words(TEXT), options, seed=0).model)
 
 

@@ -12,6 +12,7 @@ import pytest
 import sentencepiece
 from tokenizers import Tokenizer, models, trainers
 
+from pipeline.tokenizer import train as training
 from pipeline.tokenizer import wordpiece
 from pipeline.tokenizer.choose import choose
 from pipeline.tokenizer.options import TokenizerOptions
@@ -48,6 +49,18 @@ def test_word_counts_give_nearly_the_unigram_model_of_the_text(words: Words) -> 
     assert len(common) > 0.9 * 600
     n_ids, n_of_peer = (len(v.encode([text])[0]) for v in (counted, peer))
     assert n_ids < 1.02 * n_of_peer
+
+
+def test_unigram_scores_are_on_a_grid_and_all_else_is_as_it_was() -> None:
+    options = TokenizerOptions(type="unigram", vocab_size=600)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "on_grid", lambda model: model)
+        plain = load(train(table(many_words()), options, seed=0).model)
+    found = load(train(table(many_words()), options, seed=0).model)
+    scores = np.array([piece.score for piece in found.pieces()])
+    assert ((scores * 64) % 1 == 0).all() and len(set(scores)) > 100
+    assert np.abs(scores - [piece.score for piece in plain.pieces()]).max() <= 1 / 128
+    assert [piece.text for piece in found.pieces()] == [piece.text for piece in plain.pieces()]
 
 
 def test_wordpiece_is_what_its_library_trains_on_the_same_words() -> None:
@@ -117,6 +130,18 @@ def test_split_digits(kind: str) -> None:
         several = [p for p in pieces if sum(c.isascii() and c.isdigit() for c in p) > 1 and not p.startswith("<0x")]
         assert bool(several) is not split
         assert found.decode(found.encode(["a 20261 \u0664\u0665"])[0]) == "a 20261 \u0664\u0665"
+
+
+def test_indents_are_pieces_where_they_are_asked_for() -> None:
+    code = "if x:\n        return\n\n\n\t\ty\n   z"
+    for asked, expected in (
+        (False, ["\n", "\n", "\n", "\n", "\n"]),
+        (True, ["\n" + 8 * "\u2581", "\n\n", "\n\t\t", "\n\u2581\u2581"]),
+    ):
+        words = load(train(table(many_words()), TokenizerOptions(vocab_size=600, indents=asked), seed=0).model)
+        ids = words.encode([code])[0]
+        assert [piece for piece in map(words.piece, ids.tolist()) if "\n" in piece] == expected
+        assert words.decode(ids) == code
 
 
 def test_weights_decide_what_is_learned_and_counts_what_is_left_out() -> None:
