@@ -8,6 +8,7 @@ try:
     import typer
 
     from pipeline.cli.classifier import classifier
+    from pipeline.cli.export import export_command
     from pipeline.cli.run import plan, run
     from pipeline.cli.start import init, schema_command
     from pipeline.cli.status import status
@@ -34,6 +35,7 @@ app.command(name="list")(list_command)
 app.command(name="verify")(verify_command)
 app.command()(sweep)
 app.command(name="trace")(trace_command)
+app.command(name="export")(export_command)
 app.command(name="drop")(drop_command)
 app.command()(clean)
 app.command(name="schema")(schema_command)
