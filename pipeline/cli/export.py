@@ -87,16 +87,10 @@ def _next(described: "Manifest", kind: Format, to: Path, written: Sequence["Expo
     if kind is Format.MEGATRON:
         shares = {row.cell: row.share for row in described.mixture}
         cells = [one for one in written if one.split == "train"]
-        n_tokens = sum(one.tokens for one in cells)
-        blend = [
-            word
-            for one in cells
-            for word in (
-                f"{one.tokens / n_tokens if mixture else shares.get(one.cell, 0):.6f}",
-                f"{to}/train/{one.cell}",
-            )
-        ]
-        return f"Megatron-LM with --data-path {shlex.join(blend)}" if blend else f"--valid-data-path below {to}"
+        if mixture:
+            shares = {one.cell: one.tokens / sum(one.tokens for one in cells) for one in cells}
+        blend = [word for one in cells for word in (f"{shares.get(one.cell, 0):.6f}", f"{to}/train/{one.cell}")]
+        return f"Megatron-LM with --{'data' if blend else 'valid-data'}-path {shlex.join(blend) or to / 'validation'}"
     if kind is Format.NANOGPT:
         n = described.tokenizer["vocab_size"]
         return f"copy {to} to nanoGPT's data/NAME and train with --dataset=NAME; the vocabulary has {n:,} ids"
