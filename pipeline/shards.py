@@ -6,7 +6,7 @@ Needs numpy and pyarrow only, since the trainer reads shards.
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -215,6 +215,10 @@ class Shard:
         """The document id of each piece of a row, uint8 [pieces, 16]; `ids(row)[i].tobytes()` is a Document's `id`."""
         batch, k = self._locate(row)
         return batch.ids[batch.id_offsets[k] : batch.id_offsets[k + 1]]
+
+    def batches(self) -> Iterator[Batch]:
+        """All rows, a record batch at a time; views of the file."""
+        return map(self._batch, range(self._n_batches))
 
     def rows(self, select: slice | npt.ArrayLike) -> npt.NDArray[Any]:
         """Tokens of several rows, a copy [n, seq_len + 1] in the order asked for.

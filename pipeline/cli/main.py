@@ -8,6 +8,7 @@ try:
     import typer
 
     from pipeline.cli.classifier import classifier
+    from pipeline.cli.export import export_command
     from pipeline.cli.export_tokenizer import export_tokenizer
     from pipeline.cli.mix import mix
     from pipeline.cli.run import plan, run
@@ -38,6 +39,7 @@ app.command(name="verify")(verify_command)
 app.command()(sweep)
 app.command(name="trace")(trace_command)
 app.command()(export_tokenizer)
+app.command(name="export")(export_command)
 app.command(name="drop")(drop_command)
 app.command()(clean)
 app.command(name="schema")(schema_command)
