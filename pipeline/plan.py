@@ -115,12 +115,12 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec("tokenizer", 1, ("pipeline.tokenizer.train", "pipeline.text.words"), ("sentencepiece", "pyarrow")),
         StageSpec(
             "pack",
-            2,
+            3,
             ("pipeline.tokenizer.encode", "pipeline.packing.cells", "pipeline.packing.pack", "pipeline.shards"),
             ("sentencepiece", "numpy", "pyarrow"),
         ),
         StageSpec(
-            "describe", 2, ("pipeline.manifest", "pipeline.assembly", "pipeline.mixture.plan", "pipeline.card.markdown")
+            "describe", 3, ("pipeline.manifest", "pipeline.assembly", "pipeline.mixture.plan", "pipeline.card.markdown")
         ),
     )
 }
