@@ -257,7 +257,9 @@ def _check_cells(recipe: Recipe) -> Iterator[Finding]:
     for source, cells in cut.items():
         at = ("packing", "cells", source)
         yield from _known(source, recipe.sources, "source", at)
-        names += [name for name in cells.cell_names(source) if source in recipe.sources]
+        for name in cells.cell_names(source) if source in recipe.sources else ():
+            of_language = name.rpartition(".")[0]
+            names += [part for part in (of_language, name) if part not in names]
         for j, code in enumerate(cells.languages if recipe.language.model in PINNED else ()):
             yield from _known(code, LID_176, "language code", (*at, "languages", j))
         if cells.measure is not None:

@@ -572,6 +572,13 @@ def test_overrides_in_order_and_under_the_same_types() -> None:
     assert toy.folder == Path("s3://b/c") and toy.weights["z"] == 1
 
 
+def test_override_of_a_key_that_has_dots() -> None:
+    toy = load(write(FULL.replace("weights: {", "weights: {a.b: 3, ")), Toy, ["weights.a.b=4"])
+    assert toy.weights["a.b"] == 4
+    with pytest.raises(ConfigError, match=r"weights\.a"):
+        load(write(FULL), Toy, ["weights.a.b=4"])
+
+
 def test_override_makes_what_is_missing() -> None:
     assert load(write("point:\n"), Toy, ["name=a", "point.x=3"]).point == Point(x=3)
     assert load(write("{}"), Toy, ["name=a", "point={y: 3}"]).point == Point(y=3)

@@ -161,7 +161,7 @@ CELLS = st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 2048)), min_size
 @settings(deadline=None)
 @given(
     CELLS,
-    st.lists(st.floats(0, 10), min_size=6, max_size=6),
+    st.lists(st.one_of(st.just(0.0), st.floats(1e-9, 10)), min_size=6, max_size=6),
     st.booleans(),
     st.one_of(st.none(), st.integers(1, 10**8)),
     st.floats(0.1, 10),

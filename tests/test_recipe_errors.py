@@ -110,6 +110,93 @@ CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("mixture.weights.code=1",),
         ("--set mixture.weights.code=1: mixture.weights.code: no source is called 'code'; there are: web",),
     ),
+    "weight of no Cell": (
+        GOOD + "packing: {cells: {web: {languages: [en, de]}}}\nmixture: {weights: {web.en: 1, web.fr: 2}}\n",
+        (),
+        ("r.yaml:5:40: mixture.weights.web.fr: no source or Cell is called 'web.fr'; did you mean web.other?",),
+    ),
+    "weight of a Cell and of its source": (
+        GOOD
+        + "packing: {cells: {web: {languages: [en, de]}}}\nmixture: {phases: [{share: 1, weights: {web.en: 1, web: 2}}]}\n",
+        (),
+        (
+            "r.yaml:5:31: mixture.phases.0.weights: web.en is a part of web, which is named, too; name the whole or its Cells",
+        ),
+    ),
+    "cells of no source": (
+        GOOD + "packing: {cells: {wbe: {languages: [en]}}}\n",
+        (),
+        ("r.yaml:4:19: packing.cells.wbe: no source is called 'wbe'; did you mean web?",),
+    ),
+    "cells of no language": (
+        GOOD + "packing: {cells: {web: {languages: [en, english]}}}\n",
+        (),
+        (
+            "r.yaml:4:41: packing.cells.web.languages.1: no language code is called 'english'; codes have two or three letters, such as en",
+        ),
+    ),
+    "cells by a word": (
+        GOOD + "packing: {cells: {web: {measure: language, edges: [1]}}}\n",
+        (),
+        ("r.yaml:4:34: packing.cells.web.measure: language is a word; Cells are cut by numbers",),
+    ),
+    "cells by a measure that is not taken": (
+        GOOD + "packing: {cells: {web: {measure: n_chunks, edges: [1]}}}\n",
+        (),
+        (
+            "r.yaml:4:34: packing.cells.web.measure: n_chunks is taken only where a Limit asks for it, or for another one of its group; add such a Limit",
+        ),
+    ),
+    "cells without edges": (
+        GOOD + "packing: {cells: {web: {measure: n_words}}}\n",
+        (),
+        (
+            "r.yaml:4:19: packing.cells.web: measure and edges go together: a measure is cut at edges, such as [0.2, 0.5, 0.8]",
+        ),
+    ),
+    "cells by nothing": (
+        GOOD + "packing: {cells: {web: {}}}\n",
+        (),
+        (
+            "r.yaml:4:19: packing.cells.web: nothing to cut by; name languages, or a measure and its edges, or leave the source out",
+        ),
+    ),
+    "edges that do not ascend": (
+        GOOD + "packing: {cells: {web: {measure: n_words, edges: [5, 5]}}}\n",
+        (),
+        ("r.yaml:4:19: packing.cells.web: edges must ascend, found [5.0, 5.0]",),
+    ),
+    "a language twice": (
+        GOOD + "packing: {cells: {web: {languages: [en, other]}}}\n",
+        (),
+        (
+            "r.yaml:4:19: packing.cells.web: languages must differ from each other and from 'other', which all others are in",
+        ),
+    ),
+    "order by what no source is cut by": (
+        GOOD + "packing: {cells: {web: {measure: n_words, edges: [5]}}}\nmixture: {order: {measure: n_wrods}}\n",
+        (),
+        ("r.yaml:5:28: mixture.order.measure: no source is cut by 'n_wrods'; did you mean n_words?",),
+    ),
+    "order without cells": (
+        GOOD + "mixture: {phases: [{share: 1, order: {measure: n_words}}]}\n",
+        (),
+        (
+            "r.yaml:4:48: mixture.phases.0.order.measure: no source is cut by 'n_words'; cut a source by it: packing.cells.SOURCE, docs/mixture.md",
+        ),
+    ),
+    "tokens with another unit": (
+        GOOD + "mixture: {tokens: 6G}\n",
+        (),
+        (
+            "r.yaml:4:19: mixture.tokens: expected a number of tokens, such as 6000000000 or 6B (k, M, B, T), found '6G'",
+        ),
+    ),
+    "two ways to share": (
+        GOOD + "mixture: {alpha: 0.3, unimax: true, tokens: 6B}\n",
+        (),
+        ("r.yaml:4:1: mixture: alpha and unimax both say how tokens are shared; keep one of them",),
+    ),
     "negative weight": (
         GOOD + "mixture: {weights: {web: -1}}\n",
         (),

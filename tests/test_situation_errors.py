@@ -251,7 +251,7 @@ def test_a_weight_for_a_source_without_documents(here: Path, say: Commander) -> 
         "mixture.weights={main: 1, extra: 1}",
     )
     assert say(*RUN, *change).failure == (
-        "error: describe: all: mixture.weights gives 'extra' a weight of 1, but it has no training rows: no document of it survived. Take it out of the weights, or loosen the Limits that dropped it"
+        "error: describe: all: the mixture gives 'extra' a weight of 1, but it has no training rows: no document of it survived. Take it out of the weights, loosen the Limits that dropped it, or spread its share over the others with mixture.when_short: spread"
     )
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pipeline.config import Options
-from pipeline.manifest import source_of
 
 _UNITS = {"k": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _COUNT = r"^([0-9]{1,6})(?:\.([0-9]{1,6}))?([kMBT])$"
@@ -53,8 +52,8 @@ class Weighting(Options):
 
     weights: dict[str, Share] = Field(
         default_factory=dict,
-        description="Source or Cell -> share of tokens, as 0.6 or 60, normalised; what is left out gets none. That of "
-        "a source is shared out among its Cells by size.",
+        description="Source or Cell -> share of tokens, as 0.6 or 60, normalised; what is left out gets none. What "
+        "has several Cells, such as a source, shares its own out among them by size.",
     )
     alpha: float | None = Field(
         None,
@@ -90,8 +89,8 @@ class Weighting(Options):
 
 def _check_parts(names: Mapping[str, float]) -> None:
     for name in names:
-        if "." in name and source_of(name) in names:
-            raise ValueError(f"{name} is a part of {source_of(name)}, which is named, too; name a source or its Cells")
+        if whole := next((other for other in names if name.startswith(f"{other}.")), ""):
+            raise ValueError(f"{name} is a part of {whole}, which is named, too; name the whole or its Cells")
 
 
 class Phase(Weighting):

@@ -58,7 +58,7 @@ def _normalised(amounts: Amounts) -> Amounts:
 def _weights(train: Sequence[CellTotals], weights: Mapping[str, float], options: MixtureOptions) -> Amounts:
     found = {c.cell: Fraction(0) for c in train}
     for name, weight in weights.items():
-        own = [c for c in train if name in (c.cell, source_of(c.cell))]
+        own = [c for c in train if f"{c.cell}.".startswith(f"{name}.")]
         n = sum(c.tokens for c in own)
         if not own:
             names = sorted({*found, *map(source_of, found)})

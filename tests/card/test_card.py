@@ -225,6 +225,54 @@ def test_mixture_shows_plan_and_result() -> None:
     ]
 
 
+def test_phases_spread_shares_and_often_read_cells_are_shown() -> None:
+    mixture = [
+        MixtureRow("books", 0.36, 0.33, 13, 20, 13_260, 0.65, spread=-0.03),
+        MixtureRow("cc", 0.54, 0.57, 23, 7, 23_000, 23 / 7, spread=0.03),
+        MixtureRow("books", 0.05, 0.05, 2, 20, 2_040, 0.1, phase=1),
+        MixtureRow("cc", 0.025, 0.025, 1, 7, 1_000, 1 / 7, phase=1, stretch=0),
+        MixtureRow("cc", 0.025, 0.025, 1, 7, 1_000, 1 / 7, phase=1, stretch=1),
+    ]
+    made = manifest(mixture=mixture)
+    phases = [{"share": 9}, {"share": 1, "order": {"measure": "n_words", "first": "low"}}]
+    made.recipe["mixture"] |= {"phases": phases}
+    text = section(render(made, VERSION), "## Mixture")
+    whole, rest = text.split("### By phase")
+    assert cells(whole)[1] == ["cc", "62.0 %", "62.0 %", "1,300", "1,234,567", "7,100", "25,000", "3.57"]
+    assert cells(whole)[2][:3] == ["books", "38.0 %", "38.0 %"]
+    assert "The recipe asks for more than there is of `books` (41.0 %); the rest is spread over the others." in whole
+    assert "> [!WARNING]\n> Read more than 2 times: `cc` 3.57 times; " in whole
+    assert cells(rest.split("### By source")[0])[1:] == [
+        ["1: 90.0 % of the tokens", "cc", "63.3 %", "63.3 %", "23,000", "3.29"],
+        ["", "books", "36.7 %", "36.7 %", "13,260", "0.65"],
+        ["2: 10.0 % of the tokens, n_words from low values on", "books", "50.0 %", "50.0 %", "2,040", "0.10"],
+        ["", "cc", "50.0 %", "50.0 %", "2,000", "0.29"],
+    ]
+    assert "### By phase" not in render(manifest(), VERSION)
+
+
+def test_a_source_of_several_cells_is_shown_by_cell_and_language() -> None:
+    totals = [
+        CellTotals("cc.en", "train", 7, 7000, 1200, 1_000_000),
+        CellTotals("cc.other", "train", 7, 1000, 100, 234_567),
+        CellTotals("books", "train", 20, 20_400, 500, 7_654_321),
+    ]
+    mixture = [
+        MixtureRow("cc.en", 0.1, 0.1, 7, 7, 2500, 1.0),
+        MixtureRow("cc.other", 0.4, 0.4, 70, 7, 10_000, 10.0),
+        MixtureRow("books", 0.5, 0.5, 20, 20, 12_500, 1.0),
+    ]
+    counts = {"train_tokens": {"cc.en": {"en": 7000}, "cc.other": {"no": 1000}, "books": {"en": 20_400}}}
+    made = manifest(cells=totals, mixture=mixture)
+    made = replace(made, counts=made.counts | counts | {"validation_tokens": {}})
+    by_cell, by_language = section(render(made, VERSION), "## Mixture").split("### By source and language")
+    assert [row[0] for row in cells(by_cell)] == ["Cell", "books", "cc.other", "cc.en", "all"]
+    assert {tuple(row[:2]): (row[2], row[-2], row[-1]) for row in cells(by_language)[1:3]} == {
+        ("books", "en"): ("50.0 %", "12,500", "1.00"),
+        ("cc", "no"): ("40.0 %", "10,000", "10.00"),
+    }
+
+
 def test_languages_of_all_sources() -> None:
     assert cells(section(render(manifest(), VERSION), "## Languages"))[1:] == [
         ["en", "1,590", "88.3 %", "8,234,000", "22,260", "80.9 %"],
