@@ -36,6 +36,10 @@ BPE = 2
 NUMBER_BITS = 21
 """What a symbol, a code point and a node of a trie fit into: three of them are one number of 64 bits."""
 
+MAX_PIECE_CHARS = 1024
+"""A piece is looked at in all its two-part splits, in quadratic time. The longest pieces of trained models are runs of
+spaces or of marks, some hundred characters at most."""
+
 MAX_NESTED_SYMBOLS = 64
 """As many user-defined symbols, each the beginning of the next, are found by sentencepiece (kResultSize in
 `normalizer.cc`, PrefixMatch)."""
@@ -101,10 +105,12 @@ def _of_pieces(pieces: list[Piece]) -> str:
     in_text = {piece.text: piece for piece in pieces if piece.type in IN_TEXT}
     if len(pieces) + len({c for text in in_text for c in text}) >= 1 << NUMBER_BITS:
         return f"pieces and characters are more than {1 << NUMBER_BITS:,}"
-    if " " not in in_text or in_text[" "].type != NORMAL:
+    if " " not in in_text or in_text[" "].type == UNUSED:
         return "the space is no piece of its own"
     symbols = {piece.text for piece in pieces if piece.type == USER_DEFINED}
     for piece in pieces:
+        if len(piece.text) > MAX_PIECE_CHARS:
+            return f"a piece has {len(piece.text):,} characters, more than {MAX_PIECE_CHARS:,}"
         if piece.score != piece.score:
             return f"the score of {piece.text!r} is not a number"
         if piece.type in (UNKNOWN, CONTROL, BYTE) and len(piece.text) == 1:

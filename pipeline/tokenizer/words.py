@@ -128,7 +128,7 @@ def _short_key(data: np.ndarray, start: Integer, stop: Integer) -> tuple[np.uint
 def _short_row(rows: np.ndarray, low: np.uint64, high: np.uint64, multiplier: np.uint64) -> tuple[Integer, bool]:
     """Where in `rows` the row of a short word begins, and True; or where it may be written to, and False: an empty row,
     or the first of a full set."""
-    h = _mix(_mix(low, high, multiplier), np.uint64(0), multiplier)
+    h = _mix(_mix(np.uint64(0), low, multiplier), high, multiplier)
     base = np.int64(h & np.uint64(len(rows) // (WAYS * SHORT_ROW) - 1)) * (WAYS * SHORT_ROW)
     for row in range(base, base + WAYS * SHORT_ROW, SHORT_ROW):
         found = rows[row + 1]

@@ -46,7 +46,10 @@ MODELS = {
     "small": {"vocab_size": 700, "character_coverage": 0.98},
     "larger": {"vocab_size": 4000, "user_defined_symbols": ["\n", "\t"]},
     "covering little": {"vocab_size": 2500, "character_coverage": 0.985},
-    "runs of spaces": {"vocab_size": 1500, "user_defined_symbols": ["  ", "    ", "        ", "\n", "\n\n", "\t"]},
+    "runs of spaces": {
+        "vocab_size": 1500,
+        "user_defined_symbols": ["\u2581\u2581", "\u2581" * 4, "\u2581" * 8, "\n", "\n\n", "\t"],
+    },
     "symbols": {"vocab_size": 1500, "user_defined_symbols": ["th", "the m", "(", "):\n", "<|x|>", "\u6c34", " of"]},
     "digits apart": {"vocab_size": 1500, "split_digits": True},
     "across words": {"vocab_size": 1500, "split_by_whitespace": False, "split_by_unicode_script": False},
@@ -119,7 +122,12 @@ def odd_models(draw: st.DrawFn) -> bytes:
     texts = draw(st.lists(spelled, max_size=20, unique=True))
     kinds = st.sampled_from(["NORMAL"] * 6 + ["USER_DEFINED", "UNUSED"])
     scores = st.sampled_from([0.0, -1.0, -2.0, -2.5, 3.0, float("inf")])
-    return models.build([("\u2581", -9.0, "NORMAL"), *((t, draw(scores), draw(kinds)) for t in texts if t != "\u2581")])
+    return models.build(
+        [
+            ("\u2581", -9.0, draw(st.sampled_from(["NORMAL", "USER_DEFINED"]))),
+            *((t, draw(scores), draw(kinds)) for t in texts if t != "\u2581"),
+        ]
+    )
 
 
 @settings(max_examples=400)
@@ -165,6 +173,18 @@ def test_words_that_differ_in_one_byte_or_in_length_are_told_apart(model: bytes)
         texts += [word, *(word[:i] + "e" + word[i + 1 :] for i in range(n)), word + "\x00", word[:-1] + "\x00"]
     check(model, texts, Encoder(read_pieces(model), (1, 2), words.WAYS, words.WAYS))
     check(model, texts)
+
+
+def test_words_of_every_number_of_bytes_and_ids() -> None:
+    """Two characters that stand next to each other in pieces and never merge: a word has as many ids as characters."""
+    pieces = [(c, -1.0, "NORMAL") for c in "\u2581\u00e9\u00fc"]
+    model = models.build(
+        [*pieces, ("\u00e9\u00e9\u00fc\u00fc", -2.0, "NORMAL"), ("\u00fc\u00fc\u00e9\u00e9", -2.0, "NORMAL")]
+    )
+    draw = random.Random(2)
+    texts = ["".join(draw.choices("\u00e9\u00fc", k=n)) for n in range(1, 30) for _ in range(20)]
+    for short_words, long_words in ((words.WAYS, words.WAYS), (64, 64), (1 << 12, 1 << 10)):
+        check(model, texts * 2, Encoder(read_pieces(model), (1, 2), short_words, long_words))
 
 
 def test_how_documents_are_cut_into_batches_changes_no_id(
@@ -223,6 +243,7 @@ def test_languages_of_the_world_and_code(shared_data: Path, name: str) -> None:
         ({"add_dummy_prefix": True}, "it puts a space before each text"),
         ({"remove_extra_whitespaces": True}, "it removes spaces"),
         ({"control_symbols": ["\u00a7"]}, "'\u00a7' is both a character and a special piece"),
+        ({"user_defined_symbols": ["y" * 1025]}, "a piece has 1,025 characters"),
         ({"user_defined_symbols": ["x" * n for n in range(1, 66)]}, "more than 64 user-defined symbols begin"),
     ],
 )
