@@ -126,7 +126,7 @@ STAGES: Mapping[str, StageSpec] = {
             ("sentencepiece", "tokenizers", "numpy", "pyarrow"),
         ),
         StageSpec(
-            "describe", 2, ("pipeline.manifest", "pipeline.assembly", "pipeline.mixture", "pipeline.card.markdown")
+            "describe", 3, ("pipeline.manifest", "pipeline.assembly", "pipeline.mixture", "pipeline.card.markdown")
         ),
     )
 }
