@@ -128,15 +128,15 @@ def data_files(
     origins: list[str] = []
     taken: dict[str, int] = {}
 
-    def add(stage: str, key: str, name: str, folder: str, stem: str, kind: str, **fields: Any) -> None:
+    def add(stage: str, key: str, name: str, folder: str, stem: str, **fields: Any) -> None:
         committed = store.marker(stage, key).file(name)
-        if committed.rows == 0 and kind != "tokenizer":
+        if committed.rows == 0 and fields["kind"] != "tokenizer":
             return
         number = taken[f"{folder}/{stem}"] = taken.get(f"{folder}/{stem}", -1) + 1
         suffix = Path(name).suffix
         path = f"{folder}/{stem}{suffix}" if stem == "tokenizer" else f"{folder}/{stem}-{number:05d}{suffix}"
         files.append(
-            manifest.DataFile(path, kind, sha256=committed.sha256, size=committed.size, rows=committed.rows, **fields)
+            manifest.DataFile(path, sha256=committed.sha256, size=committed.size, rows=committed.rows, **fields)
         )
         origins.append(f"{stage}/{key}/{name}")
 
