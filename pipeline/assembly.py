@@ -129,15 +129,15 @@ def data_files(
     taken: dict[str, int] = {}
     of_part: dict[str, list[str]] = {}  # key of a Select Part -> its documents and decisions
 
-    def add(stage: str, key: str, name: str, folder: str, stem: str, kind: str, **fields: Any) -> None:
+    def add(stage: str, key: str, name: str, folder: str, stem: str, **fields: Any) -> None:
         committed = store.marker(stage, key).file(name)
-        if committed.rows == 0 and kind != "tokenizer":
+        if committed.rows == 0 and fields["kind"] != "tokenizer":
             return
         number = taken[f"{folder}/{stem}"] = taken.get(f"{folder}/{stem}", -1) + 1
         suffix = Path(name).suffix
         path = f"{folder}/{stem}{suffix}" if stem == "tokenizer" else f"{folder}/{stem}-{number:05d}{suffix}"
         files.append(
-            manifest.DataFile(path, kind, sha256=committed.sha256, size=committed.size, rows=committed.rows, **fields)
+            manifest.DataFile(path, sha256=committed.sha256, size=committed.size, rows=committed.rows, **fields)
         )
         origins.append(f"{stage}/{key}/{name}")
         if kind in ("documents", "decisions"):

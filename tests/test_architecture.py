@@ -95,6 +95,7 @@ def test_a_plan_needs_no_kernels_models_or_readers(repository: Path) -> None:
         "datatrove",
         "fasttext",
         "sentencepiece",
+        "tokenizers",
         "trafilatura",
         "ray",
     }

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from pipeline.files import DamagedError, Folder, PartStore, PartWriter
+from pipeline.files import ROW_GROUP_ROWS, DamagedError, Folder, PartStore, PartWriter
 
 
 class NoRename(LocalFileSystem):
@@ -92,6 +92,23 @@ def test_a_truncated_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DamagedError, match="found none"):
         store.table("extract", "k1", "documents.parquet")
+
+
+def test_row_groups_are_the_table_and_damage_is_told(url: str) -> None:
+    store = PartStore(url)
+    out = PartWriter(store, "select", "k1", "label", {})
+    table = pa.table({"n": pa.array(range(2 * ROW_GROUP_ROWS + 5))})
+    out.write_table("words.parquet", table)
+    out.commit()
+    groups = list(store.row_groups("select", "k1", "words.parquet"))
+    assert [len(group) for group in groups] == [ROW_GROUP_ROWS, ROW_GROUP_ROWS, 5]
+    assert pa.concat_tables(groups).equals(table)
+    path = Path(url.removeprefix("norename://")) / "work" / "select" / "k1" / "words.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedError, match="remove the folder"):
+        list(store.row_groups("select", "k1", "words.parquet"))
 
 
 @pytest.mark.parametrize("rows", [0, 5])

@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.text.words import WORD_COUNTS
 
@@ -76,11 +78,13 @@ def _next(run: Iterator[pa.Table]) -> pa.Table | None:
 def _sum(tables: list[pa.Table]) -> pa.Table:
     if len(tables) == 1:
         return tables[0]
-    names = tables[0].schema.names[1:]
-    sums = [(name, "sum") for name in names]
-    grouped = pa.concat_tables(tables).group_by("word", use_threads=False).aggregate(sums)
-    columns = [grouped["word"], *(grouped[f"{name}_sum"] for name in names)]
-    return pa.Table.from_arrays(columns, schema=tables[0].schema).sort_by("word").combine_chunks()
+    # Arrow's group_by takes six times as long for tables of this size.
+    rows = pa.concat_tables(tables).sort_by("word").combine_chunks()
+    words = rows["word"].chunk(0)
+    is_first = np.append(True, pc.not_equal(words[1:], words[:-1]).to_numpy(zero_copy_only=False))
+    firsts = np.flatnonzero(is_first)
+    sums = [pa.array(np.add.reduceat(column.to_numpy(), firsts)) for column in rows.columns[1:]]
+    return pa.Table.from_arrays([words.take(pa.array(firsts)), *sums], schema=rows.schema)
 
 
 def _aside(tables: Iterable[pa.Table], path: Path) -> Run:

@@ -41,6 +41,7 @@ class JsonVocab(Vocab):
     file_name = "tokenizer.json"
 
     def __init__(self, model: bytes, origin: str, given: Mapping[str, str], lossless: bool) -> None:
+        self.model = model
         described = _described(model, origin)
         _promote(described, [name for name in given.values() if name])
         try:

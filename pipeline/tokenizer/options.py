@@ -41,7 +41,7 @@ class TokenizerOptions(Options):
     indents: bool = Field(
         False,
         description="For code, and not for `wordpiece`: a newline with the spaces or tabs behind it is a piece, as are "
-        "two newlines and runs of tabs. Texts get a tenth shorter in tokens, but are encoded by sentencepiece itself.",
+        "two newlines and runs of tabs. Source code gets a tenth shorter in tokens.",
     )
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,

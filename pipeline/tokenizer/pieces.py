@@ -8,17 +8,7 @@ User-defined symbols are pieces, too; they are looked for where a symbol begins,
 import struct
 from dataclasses import dataclass
 
-from pipeline.tokenizer.protobuf import (
-    MODEL_TYPE,
-    NORMALIZER_SPEC,
-    PIECES,
-    SCORE,
-    TRAINER_SPEC,
-    UNIGRAM,
-    fields,
-    last,
-    part,
-)
+from pipeline.tokenizer.protobuf import fields
 from pipeline.tokenizer.vocab import SPACE_SYMBOL
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
@@ -73,20 +63,25 @@ def read_pieces(model: bytes) -> Pieces:
         UnicodeDecodeError: a piece is not UTF-8.
     """
     pieces = []
-    for number, value, _ in fields(model):
-        if number == PIECES and isinstance(value, bytes):
-            found = last(value)
-            text = _bytes(found.get(1)).decode()
-            (score,) = struct.unpack("<f", _bytes(found.get(SCORE)) or bytes(4))
+    trainer: dict[int, int | bytes] = {}
+    normalizer: dict[int, int | bytes] = {}
+    for number, value in fields(model):
+        if number == 1 and isinstance(value, bytes):
+            found = dict(fields(value))
+            text = bytes(_bytes(found.get(1))).decode()
+            (score,) = struct.unpack("<f", _bytes(found.get(2)) or bytes(4))
             kind = NEVER if " " in text else _int(found.get(3), NORMAL)
             pieces.append(Piece(text.replace(SPACE_SYMBOL, " "), score, kind))
-    trainer, normalizer = (last(part(model, number)) for number in (TRAINER_SPEC, NORMALIZER_SPEC))
+        elif number == 2 and isinstance(value, bytes):
+            trainer |= dict(fields(value))
+        elif number == 3 and isinstance(value, bytes):
+            normalizer |= dict(fields(value))
     return Pieces(tuple(pieces), _of_settings(trainer, normalizer) or _of_pieces(pieces))
 
 
 def _of_settings(trainer: dict[int, int | bytes], normalizer: dict[int, int | bytes]) -> str:
     """What stands against it in TrainerSpec and NormalizerSpec. Absent fields have the defaults of the .proto file."""
-    if _int(trainer.get(MODEL_TYPE), UNIGRAM) != BPE:
+    if _int(trainer.get(3), 1) != BPE:
         return "it is no BPE model"
     if not _int(trainer.get(35), 0):
         return "it has no byte fallback"

@@ -13,8 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import sentencepiece
 
-from pipeline.tokenizer.protobuf import NORMALIZER_SPEC, is_unigram, part
+from pipeline.tokenizer.protobuf import bytes_field
+from pipeline.tokenizer.unigram import is_unigram
 from pipeline.tokenizer.vocab import SPACE_SYMBOL, Vocab, VocabError
+
+NORMALIZER_SPEC_FIELD = 3
+"""Number of the field `normalizer_spec` of ModelProto in sentencepiece's `sentencepiece_model.proto`."""
 
 
 class Piece(NamedTuple):
@@ -33,8 +37,8 @@ class SentencePieceVocab(Vocab):
     file_name = "tokenizer.model"
 
     def __init__(self, model: bytes, origin: str, given: Mapping[str, str], lossless: bool) -> None:
-        self._processor = _load_processor(model, origin)
         self.model = model
+        self._processor = _load_processor(model, origin)
         self.vocab_size = self._processor.get_piece_size()
         self.is_unigram = is_unigram(model)
         found = {mark: getattr(self._processor, f"{mark}_id")() for mark in ("unk", "bos", "eos", "pad")}
@@ -42,7 +46,7 @@ class SentencePieceVocab(Vocab):
         try:
             pieces = ((self.piece(i), i) for i in range(self.vocab_size) if self._processor.is_control(i))
             self._set_marks(origin, found, given, dict(pieces))
-            self.fingerprint = _fingerprint(self._processor, part(model, NORMALIZER_SPEC))
+            self.fingerprint = _fingerprint(self._processor, bytes_field(model, NORMALIZER_SPEC_FIELD))
             self.is_lossless = self.unk_id not in self._space_symbol_ids
             self._check(origin, lossless)
         except UnicodeDecodeError as error:

@@ -16,7 +16,7 @@ import sentencepiece
 from pipeline.tokenizer import vocab
 from pipeline.tokenizer.choose import MAX_WORD_BYTES, USER_SYMBOLS, choose
 from pipeline.tokenizer.options import TokenizerOptions
-from pipeline.tokenizer.protobuf import on_grid
+from pipeline.tokenizer.unigram import on_grid
 
 INDENTS = (
     *("\n\n", "\t\t", "\t\t\t", "\n\t", "\n\t\t", "\n\t\t\t"),

@@ -38,6 +38,7 @@ class Vocab(ABC):
 
     Attributes:
         file_name: what the file is called in a version.
+        model: the bytes of the file.
         vocab_size: number of ids; every id is below it.
         unk_id, bos_id, eos_id, pad_id: no text encodes to the last three, whatever it spells ("<s>" in a text is three
             characters), nor to any other special token; to `unk_id` only if the vocabulary loses text. `unk_id` is -1
@@ -47,6 +48,7 @@ class Vocab(ABC):
     """
 
     file_name: ClassVar[str]
+    model: bytes
     vocab_size: int
     unk_id: int
     bos_id: int

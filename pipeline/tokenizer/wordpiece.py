@@ -6,7 +6,8 @@ at the begin of a word and within, so that it needs neither and loses nothing. A
 """
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
@@ -23,7 +24,10 @@ MAX_RUN_BYTES = 64
 """Longest run of bytes that is one word. Matching takes the longest piece first, in time that grows with its square."""
 
 MAX_OCCURRENCES = 20_000_000
-"""Words given to the trainer, which counts them itself: some 20 s. Counts of larger texts are divided."""
+"""Words given to the trainer, which counts them itself, a few seconds a million. Counts of larger texts are divided."""
+
+TEXT_WORDS = 1000
+"""Words in a text that is given to the trainer at a time."""
 
 
 def train_wordpiece(words: pa.Table, options: TokenizerOptions) -> tuple[bytes, int]:
@@ -39,15 +43,21 @@ def train_wordpiece(words: pa.Table, options: TokenizerOptions) -> tuple[bytes, 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     # All single bytes have their ids beforehand: left to the trainer, their order would be that of a hash table.
     fixed = [*SPECIAL, *alphabet, *(WITHIN + letter for letter in alphabet)]
+    cut = _pre_tokenizer(options.split_digits)
+    counts: Counter[str] = Counter()
+    for word, count in zip(words["word"].to_pylist(), words["count"].to_pylist(), strict=True):
+        for run, _ in cut.pre_tokenize_str(word):
+            counts[run] += count
+    # Cut beforehand: the trainer would cut each occurrence anew, which takes twelve times as long.
     learned = Tokenizer(_model({}))
-    learned.pre_tokenizer = _pre_tokenizer(options.split_digits)
+    learned.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     trainer = trainers.WordPieceTrainer(
         vocab_size=options.vocab_size, special_tokens=fixed, continuing_subword_prefix=WITHIN, show_progress=False
     )
-    divisor = max(1, -(-sum(words["count"].to_pylist()) // MAX_OCCURRENCES))
-    learned.train_from_iterator(_repeated(words, divisor), trainer)
+    divisor = max(1, -(-sum(counts.values()) // MAX_OCCURRENCES))
+    learned.train_from_iterator(_repeated(counts, divisor), trainer)
     made = Tokenizer(_model(learned.get_vocab()))
-    made.pre_tokenizer = learned.pre_tokenizer
+    made.pre_tokenizer = cut
     made.decoder = decoders.Sequence([decoders.Replace(Regex(f"^{WITHIN}"), ""), decoders.ByteLevel()])
     made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIAL])
     return made.to_str().encode(), divisor
@@ -72,8 +82,9 @@ def _pre_tokenizer(split_digits: bool) -> pre_tokenizers.PreTokenizer:
     )
 
 
-def _repeated(words: pa.Table, divisor: int) -> Iterator[list[str]]:
-    """Each word as often as it counts."""
-    for batch in words.to_batches():
-        for word, count in zip(batch["word"].to_pylist(), batch["count"].to_pylist(), strict=True):
-            yield [word] * max(1, round(count / divisor))
+def _repeated(counts: Mapping[str, int], divisor: int) -> Iterator[str]:
+    """Texts with each word as often as it counts."""
+    for word, count in counts.items():
+        times = max(1, round(count / divisor))
+        for begin in range(0, times, TEXT_WORDS):
+            yield " ".join([word] * min(TEXT_WORDS, times - begin))

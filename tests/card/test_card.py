@@ -442,6 +442,18 @@ def test_tokenizer() -> None:
     ]
 
 
+def test_what_a_tokenizer_leaves_unused_and_loses() -> None:
+    facts = {**manifest().tokenizer, "unused_pieces": 1234, "unused_byte_pieces": 56, "least_count": 3, "unk_id": -1}
+    text = section(render(manifest(tokenizer={**facts, "lossless": True}), VERSION), "## Tokenizer")
+    rows = cells(text)
+    assert ["pieces that no training token is", "1,234"] in rows and ["of them single bytes", "56"] in rows
+    assert ["occurrences of the rarest of them", "3"] in rows and ["ids of marks", "unk none"] in rows
+    assert "loses text" not in text
+    counts = {**manifest().counts, "changed_documents": {"cc": 1000, "books": 1}}
+    text = section(render(manifest(tokenizer={**facts, "lossless": False}, counts=counts), VERSION), "## Tokenizer")
+    assert "This tokenizer loses text, which the recipe allows: decoded again, 1,001 of 1,800 documents" in text
+
+
 def test_domains_and_how_few_hold_how_much() -> None:
     text = section(render(manifest(), VERSION), "## Domains")
     assert cells(text)[1:] == [[f"site{i:02}.example", str(100 - i), f"{(100 - i) / 13:.1f} %"] for i in range(10)]
