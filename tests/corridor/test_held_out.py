@@ -77,7 +77,7 @@ def test_no_cluster_of_two_sources_is_on_both_sides(two_sources: Path) -> None:
     assert len(sides) == 60 and all(len(some) == 1 for some in sides.values())
     assert cells == {"train": {"first", "second"}, "validation": {"first", "second"}}
     held_out = is_held_out(pa.chunked_array([pa.array(list(sides), pa.binary(16))]), 5, 0.3)
-    assert [some == {"validation"} for some in sides.values()] == held_out.tolist()  # decided by the cluster, not the id
+    assert [some == {"validation"} for some in sides.values()] == held_out.tolist()  # by the cluster, not the id
     assert any(key not in cluster_of.values() for key in cluster_of)
 
 
