@@ -6,8 +6,9 @@
 - best-fit-crop is nanochat's way, written from its description: of 1,000 waiting documents take the longest that fits
   the row; if none does, crop the shortest to fill it, and drop what was cropped. Every row begins with bos and is full.
 
-Tokens are those of a vocabulary trained on a part of the documents. A place is one of the seq_len + 1 of a row; a cut
-document is one whose tokens lie in several rows although it fits one, or of which tokens were dropped.
+Tokens are those of a vocabulary trained on a part of the documents. A place is one of the seq_len + 1 of a row, and a
+token that two pieces share takes one in both. A cut document lies in several rows, or lost tokens; whole books are
+among the documents, and best-fit-crop keeps one row of each.
 """
 
 import time
@@ -32,15 +33,17 @@ from pipeline.tokenizer.train import train
 SEQ_LENS = (1024, 2048, 8192)
 CLAIMED_SEQ_LEN = 2048
 VOCAB_SIZE, TRAINED_BYTES, QUICK_BYTES = 32_000, 20_000_000, 8_000_000
-WAITING = 1000  # documents that best-fit-crop chooses from
+WAITING, ROUNDS = 1000, 200  # documents that best-fit-crop chooses from, and how often as many come
 OPEN_ROWS = 64  # of first-fit
 
 Lengths = npt.NDArray[np.int64]
 
 
 class Outcome(NamedTuple):
-    """Rows, places that hold a token, documents of at most a row's length that were cut, all that were, tokens gone."""
+    """Documents taken, rows, places that hold a token, documents of at most a row's length that were cut, all that
+    were, tokens gone."""
 
+    documents: int
     rows: int
     used: int
     cut_short: int
@@ -56,7 +59,8 @@ def of_packed(packed: Packed, lengths: Lengths, seq_len: int) -> Outcome:
     fits = lengths <= seq_len + 1
     dropped = int((lengths - held.astype(np.int64)).sum())
     used = int(packed.piece_length.sum())
-    return Outcome(len(packed.row_offsets) - 1, used, int((is_cut & fits).sum()), int(is_cut.sum()), dropped)
+    n_rows = len(packed.row_offsets) - 1
+    return Outcome(len(lengths), n_rows, used, int((is_cut & fits).sum()), int(is_cut.sum()), dropped)
 
 
 def first_fit(lengths: Lengths, seq_len: int, open_rows: int) -> Outcome:
@@ -76,20 +80,22 @@ def first_fit(lengths: Lengths, seq_len: int, open_rows: int) -> Outcome:
             rooms = [*rooms[1:], capacity - rest - 1]
     long = lengths > capacity
     used = int(lengths.sum() + ((lengths[long] - 2) // seq_len).sum())
-    return Outcome(n_rows, used, 0, int(long.sum()), 0)
+    return Outcome(len(lengths), n_rows, used, 0, int(long.sum()), 0)
 
 
 def best_fit_crop(lengths: Lengths, seq_len: int) -> Outcome:
-    """nanochat's way. Documents come again where there are few; those that wait at the end count as neither."""
+    """nanochat's way. Documents come again and again, so that the long ones, which wait until no other is left to crop,
+    come to their share; those that wait at the end do not count."""
     capacity = seq_len + 1
-    coming = islice(cycle(lengths.tolist()), max(len(lengths), 20 * WAITING))
+    coming = islice(cycle(lengths.tolist()), max(len(lengths), ROUNDS * WAITING))
     waiting = sorted(islice(coming, WAITING))
-    n_rows = cut_short = cut = dropped = 0
+    n_documents = n_rows = cut_short = cut = dropped = 0
     while len(waiting) >= WAITING:
         room = capacity
         while room:
             k = bisect_right(waiting, room)
             length = waiting.pop(k - 1 if k else 0)
+            n_documents += 1
             if not k:
                 cut, cut_short = cut + 1, cut_short + (length <= capacity)
                 dropped += length - room
@@ -98,7 +104,7 @@ def best_fit_crop(lengths: Lengths, seq_len: int) -> Outcome:
             if following is not None:
                 insort(waiting, following)
         n_rows += 1
-    return Outcome(n_rows, n_rows * capacity, cut_short, cut, dropped)
+    return Outcome(n_documents, n_rows, n_rows * capacity, cut_short, cut, dropped)
 
 
 METHODS: dict[str, Callable[[Lengths, int], Outcome]] = {
@@ -134,9 +140,10 @@ def main() -> None:
             n_read = n_tokens if not name.startswith("best-fit-crop") else found.used + found.dropped
             share = found.used / (found.rows * (seq_len + 1)) if found.rows else float("nan")
             lost = found.dropped / n_read if n_read else float("nan")
-            rows.append((seq_len, name, found.rows, share, found.cut, found.cut_short, lost, seconds))
+            cut, cut_short = (n / found.documents for n in (found.cut, found.cut_short))
+            rows.append((seq_len, name, share, cut, cut_short, lost, seconds))
             measured[f"{name}, {seq_len}"] = {**found._asdict(), "places_used": share, "share_dropped": lost}
-    head = ("seq_len", "method", "rows", "places used", "cut", "of them fit a row", "tokens dropped", "seconds")
+    head = ("seq_len", "method", "places used", "documents cut", "that fit a row", "tokens dropped", "seconds")
     show(f"{len(lengths):,} documents, {n_tokens:,} tokens, median {int(np.median(lengths)):,}", head, rows)
     ours = measured[f"best-fit-decreasing, {CLAIMED_SEQ_LEN}"]
     claims = {

@@ -140,7 +140,7 @@ def data_files(
             manifest.DataFile(path, sha256=committed.sha256, size=committed.size, rows=committed.rows, **fields)
         )
         origins.append(f"{stage}/{key}/{name}")
-        if kind in ("documents", "decisions"):
+        if fields["kind"] in ("documents", "decisions"):
             of_part.setdefault(key, []).append(path)
 
     for row in part.work["rows"]:
@@ -161,8 +161,8 @@ def data_files(
         for file in marker.files:
             split, _, name = file.name.partition("-")
             cell = name.rpartition("-")[0]
-            about = {"cell": cell, "split": split, "made_from": made_from}
-            add("pack", key, file.name, f"shards/{split}", cell, "shard", **about)
+            about = {"kind": "shard", "cell": cell, "split": split, "made_from": made_from}
+            add("pack", key, file.name, f"shards/{split}", cell, **about)
     return files, origins
 
 

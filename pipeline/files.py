@@ -327,7 +327,7 @@ class PartWriter:
     def write_table(self, name: str, table: "pa.Table") -> PartFile:
         """Commit a table as Parquet with fixed settings, so that equal tables give equal bytes."""
         plain = table.replace_schema_metadata(None)
-        return self.write(name, lambda path: _write_parquet(plain, path), table.num_rows)
+        return self.write(name, lambda path: write_parquet(plain, path), table.num_rows)
 
     def write_batch(self, name: str, table: "pa.Table") -> PartFile:
         """Commit a table as an Arrow IPC file of one batch, to be memory-mapped and read by row."""
@@ -350,7 +350,8 @@ class PartWriter:
         fault(f"{self.stage}:after_marker")
 
 
-def _write_parquet(table: "pa.Table", path: Path) -> None:
+def write_parquet(table: "pa.Table", path: Path) -> None:
+    """Write a table with the settings that all files of this project have: equal tables give equal bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

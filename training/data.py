@@ -26,6 +26,7 @@ from training.model import IGNORED
 FEISTEL_ROUNDS = 6
 """Luby & Rackoff 1988 need 4 rounds for a pseudo-random permutation of ideal functions; two more for the small
 domains and the plain mixer used here."""
+ORDERED_AT_ONCE = 1024
 UNIGRAM_ROWS, UNIGRAM_BLOCK = 16_384, 256
 """Sequences counted for the unigram entropy: bounded work (less than twice as many), and an error far below 0.01 nats;
 and how many are read at a time."""
@@ -337,17 +338,28 @@ class Batches:
         self.dataset = dataset
         self.context = context
         self.order = RowOrder(dataset.manifest.mixture, seed)
+        self._ordered: dict[int, list[tuple[str, int]]] = {}
 
     def at(self, position: int, n_sequences: int) -> tuple[Batch, dict[str, int]]:
         """The Sequences at position .. position + n_sequences - 1, and how many tokens of each Cell they hold; a token
         that two pieces of a document share counts in the first."""
-        cells, rows = self.order.at(np.arange(position, position + n_sequences, dtype=np.int64))
-        names = [self.order.plan[cell].cell for cell in cells]
-        read = self.dataset.read(self.dataset.train, list(zip(names, rows.tolist(), strict=True)))
+        where = [self._at(place) for place in range(position, position + n_sequences)]
+        read = self.dataset.read(self.dataset.train, where)
         n_tokens: dict[str, int] = {}
-        for cell, n in zip(names, (read.n_tokens() - read.n_shared()).tolist(), strict=True):
+        for (cell, _), n in zip(where, (read.n_tokens() - read.n_shared()).tolist(), strict=True):
             n_tokens[cell] = n_tokens.get(cell, 0) + n
         return make_batch(read, self.context), n_tokens
+
+    def _at(self, position: int) -> tuple[str, int]:
+        """Cell and row at a position; positions are put in order `ORDERED_AT_ONCE` at a time, which costs as much as
+        few."""
+        block, place = divmod(position, ORDERED_AT_ONCE)
+        if block not in self._ordered:
+            first = block * ORDERED_AT_ONCE
+            cells, rows = self.order.at(np.arange(first, first + ORDERED_AT_ONCE, dtype=np.int64))
+            names = [self.order.plan[cell].cell for cell in cells]
+            self._ordered = {block: list(zip(names, rows.tolist(), strict=True))}
+        return self._ordered[block][place]
 
     def unigram_entropy(self) -> float:
         """Entropy in nats of the training targets' frequencies: the loss of a model that knows frequencies only.

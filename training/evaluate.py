@@ -33,7 +33,7 @@ class CellLoss:
         """nats / ln 2 / n_bytes. Comparable across tokenizers, unlike the loss per token.
 
         The sums run over the same targets. The end of a document costs nats and has no bytes, as it is information too.
-        The first token of a row's document piece is no target, so neither its nats nor its bytes are counted.
+        A token that begins a row's piece is a target in the piece before; bos, which is none, has no bytes.
         """
         return self.nats / math.log(2) / self.n_bytes if self.n_bytes else math.nan
 

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from pipeline.config import ConfigError
-from pipeline.document import ID_TYPE
-from pipeline.files import fsync_folder
+from pipeline.document import ID_TYPE, fixed_bytes, one_array
+from pipeline.files import fsync_folder, write_parquet
 from pipeline.look.megatron import MegatronFile
 from pipeline.look.whole import Whole, whole_documents
 from pipeline.manifest import Manifest, load_manifest
@@ -31,7 +31,6 @@ SPLITS = ("train", "validation")
 MAX_NANOGPT_VOCAB = 1 << 16
 """nanoGPT's train.py reads its files as uint16."""
 TEXT_COLUMNS = ("text", "url", "title", "date", "language", "licence", "source")
-READ_ROWS = 4096
 
 Progress = Callable[[str, int], None]
 """Called with what is being read and how many more rows of it have been."""
@@ -135,7 +134,7 @@ class ParquetIds(Writer):
             "cell": pa.array([cell] * len(ids), pa.string()),
             "input_ids": pa.LargeListArray.from_arrays(pa.array(documents.offsets), values),
         }
-        pq.write_table(pa.table(columns), path, compression="zstd", row_group_size=READ_ROWS)
+        write_parquet(pa.table(columns), path)
 
 
 WRITERS: dict[str, type[Writer]] = {"megatron": Megatron, "nanogpt": NanoGpt, "parquet-ids": ParquetIds}
@@ -266,32 +265,20 @@ def _export_text(
     share, seed = described.recipe["packing"]["validation_share"], described.recipe["seed"]
     counted: dict[tuple[str, str], int] = {}
     for file in (file for file in described.files if file.kind == "documents"):
-        with pq.ParquetFile(folder / file.path, page_checksum_verification=True) as source:
-            for split in splits:
+        columns = ["id", "cluster", *TEXT_COLUMNS]
+        documents = pq.read_table(folder / file.path, columns=columns, page_checksum_verification=True)
+        held_out = is_held_out(documents["cluster"], seed, share)
+        for split in splits:
+            found = documents.filter(pa.array(held_out == (split == "validation")))
+            keys = fixed_bytes(one_array(found["id"], ID_TYPE))
+            if by_mixture and split == "train":
+                which = np.repeat(np.arange(len(keys)), _times(keys, epochs(described).get(file.source, 0)))
+                found, keys = found.take(pa.array(which)), keys[which]
+            if len(found):
                 path = aside / split / Path(file.path).name
                 path.parent.mkdir(exist_ok=True)
-                times = epochs(described).get(file.source, 0) if by_mixture and split == "train" else 1.0
-                with pq.ParquetWriter(path, _TEXT_SCHEMA, compression="zstd") as sink:
-                    n = 0
-                    for batch in source.iter_batches(READ_ROWS, columns=["id", "cluster", *TEXT_COLUMNS]):
-                        held_out = is_held_out(pa.chunked_array([batch["cluster"]]), seed, share)
-                        kept = batch.filter(pa.array(held_out == (split == "validation")))
-                        n += _write_texts(sink, kept, times)
-                if not n:
-                    path.unlink()
-                counted[file.source, split] = counted.get((file.source, split), 0) + n
+                ids = pa.array([key.tobytes().hex() for key in keys], pa.string())
+                write_parquet(found.select(TEXT_COLUMNS).add_column(0, "id", ids), path)
+            counted[file.source, split] = counted.get((file.source, split), 0) + len(found)
         progress(file.source, file.rows)
     return [Exported(cell, split, n, 0) for (cell, split), n in counted.items() if n]
-
-
-_TEXT_SCHEMA = pa.schema([("id", pa.string()), *((name, pa.large_string()) for name in TEXT_COLUMNS)])
-
-
-def _write_texts(sink: pq.ParquetWriter, batch: pa.RecordBatch, times: float) -> int:
-    ids: list[bytes] = batch["id"].to_pylist()
-    keys = np.frombuffer(b"".join(ids), np.uint8).reshape(-1, ID_TYPE.byte_width)
-    table = pa.table({"id": [key.hex() for key in ids]} | {name: batch[name] for name in TEXT_COLUMNS})
-    table = table.take(pa.array(np.repeat(np.arange(len(ids)), _times(keys, times)))).cast(_TEXT_SCHEMA)
-    if len(table):
-        sink.write_table(table)
-    return len(table)
