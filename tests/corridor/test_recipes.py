@@ -80,8 +80,8 @@ def test_all_of_them_run_on_real_collections(shared_data: Path, tmp_path: Path) 
     web = f'sources.web={{type: warc, path: "{shared_data}/html/*.warc.gz", part_mb: 8}}'
     _, made = run("mix", tmp_path, books, f"sources.papers.path={latex}", web)
     options = MixtureOptions.model_validate(made.recipe["mixture"])
-    for phase, rows in zip(options.all_phases(), by_phase(made.mixture), strict=True):
-        shares = {row.cell: 100 * realised_share(row, rows) for row in rows}
+    for phase, found in zip(options.all_phases(), by_phase(made.mixture), strict=True):
+        shares = {row.cell: 100 * realised_share(row, found) for row in found}
         assert shares == pytest.approx(phase.weights, abs=1)
     for name, n in made.counts["records"].items():
         fates, dropped = (sum(made.counts.get(key, {}).get(name, {}).values()) for key in ("fates", "dropped"))
