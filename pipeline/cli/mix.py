@@ -12,7 +12,7 @@ from pipeline.cli.console import OutputOption, RecipeArgument, SetOption, Verbos
 from pipeline.cli.run import load_planned
 from pipeline.cli.summary import aligned
 from pipeline.config import ConfigError
-from pipeline.manifest import MixtureRow, by_cell, by_phase, planned_share, realised_share, source_of
+from pipeline.manifest import MixtureRow, by_cell, by_phase, planned_share, realised_share
 from pipeline.mixture.options import MixtureOptions
 from pipeline.run.events import printable
 from pipeline.state import pending
@@ -53,7 +53,7 @@ def mix(
         except MixtureError as error:
             raise ConfigError([f"{error}\n(the sizes are {found.how})"]) from None
         notes = remarks(mixture)
-        steps = [_next(todo, recipe.mixture, found), f"  {shlex.join(again)}"]
+        steps = [_next(todo, recipe.mixture), f"  {shlex.join(again)}"]
         if as_json:
             value = {"stage": found.stage, "is_exact": found.is_exact, "how": found.how, "notes": notes, "next": steps}
             say(json.dumps({**value, "cells": [*map(asdict, found.cells)], "mixture": [*map(asdict, mixture)]}))
@@ -61,11 +61,11 @@ def mix(
             _show(found, mixture, [*notes, "", *steps])
 
 
-def _next(todo: Sequence[str], options: MixtureOptions, found: "Available") -> str:
-    name = max(found.cells, key=lambda cell: cell.tokens).cell
+def _next(todo: Sequence[str], options: MixtureOptions) -> str:
     runs = f"only {todo[0].capitalize()} runs" if len(todo) == 1 else f"from {todo[0].capitalize()} on" if todo else ""
     made = f"To make this mixture ({runs}):" if todo else "This mixture is made; to see its version:"
-    trial = f"mixture.weights.{source_of(name)}=0.5" if options.weights else "mixture.alpha=0.5"
+    name, weight = next(iter(options.weights.items()), ("", 0.0))
+    trial = f"mixture.weights.{name}={2 * weight or 1:g}" if name else "mixture.alpha=0.5"
     return f"Next: try other values, such as --set {trial}. {made}"
 
 
@@ -84,12 +84,13 @@ def _show(found: "Available", mixture: Sequence[MixtureRow], closing: Sequence[s
     whole, n_rows, n_tokens = (f"{about}{n:,}" for n in sums)
     rows.append(("all", whole, "", "", "", n_rows, n_tokens, ""))
     for line in aligned(rows):
-        say(line)
+        say(line.rstrip())
     say()
     if len(phases) > 1:
         for line in aligned(_phase_rows(phases)):
             say(line)
-        say(*[f"and {len(phases) - SHOWN_PHASES} more phases (--json has all)"][: len(phases) > SHOWN_PHASES])
+        more = len(phases) - SHOWN_PHASES
+        say(f"and {more} more phases (--json has all)\n" if more > 0 else "")
     for line in closing:
         say(line)
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from pipeline.mixture.options import OrderOptions
-from pipeline.mixture.shares import Amounts
+from pipeline.mixture.shares import GRAIN, Amounts
 
 Stretch = dict[str, tuple[int, Fraction]]
 """Cell -> rows, and the part of the Cell's share of the phase that they stand for."""
@@ -33,16 +33,22 @@ def stretches(rows: dict[str, int], wanted: Amounts, order: OrderOptions | None)
     for cell in rows:
         group, bucket = _bucket(cell, order.measure) if order else (cell, 0)
         groups.setdefault(group, []).append((-bucket if order and order.first == "high" else bucket, cell))
-    spans: dict[str, tuple[Fraction, Fraction]] = {}
+    spans: dict[str, tuple[int, int]] = {}
     for members in groups.values():
-        total, at = sum(wanted[cell] for _, cell in members), Fraction(0)
+        total, before = sum(wanted[cell] for _, cell in members), Fraction(0)
         for _, cell in sorted(members):
             if wanted[cell]:
-                spans[cell] = (at, at + wanted[cell] / total)
-                at = spans[cell][1]
-    ends = sorted({Fraction(0), Fraction(1), *(end for span in spans.values() for end in span)})
+                after = before + wanted[cell]
+                spans[cell] = (math.floor(before / total * GRAIN), math.floor(after / total * GRAIN))
+                before = after
+    ends = sorted({0, GRAIN, *(end for span in spans.values() for end in span)})
     return [
-        {cell: _between(rows[cell], span, begin, end) for cell, span in spans.items()} for begin, end in pairwise(ends)
+        {
+            cell: _between(rows[cell], span, begin, end)
+            for cell, span in spans.items()
+            if span[0] < end and span[1] > begin
+        }
+        for begin, end in pairwise(ends)
     ]
 
 
@@ -53,9 +59,9 @@ def _bucket(cell: str, measure: str) -> tuple[str, int]:
     return (group, int(number)) if group and name == measure else (cell, 0)
 
 
-def _between(rows: int, span: tuple[Fraction, Fraction], begin: Fraction, end: Fraction) -> tuple[int, Fraction]:
-    """What a Cell that is read evenly over `span` of a phase gives from `begin` to `end`."""
-    first, last = (min(max((at - span[0]) / (span[1] - span[0]), Fraction(0)), Fraction(1)) for at in (begin, end))
+def _between(rows: int, span: tuple[int, int], begin: int, end: int) -> tuple[int, Fraction]:
+    """What a Cell that is read evenly over `span` of a phase gives from `begin` to `end`, all in parts of GRAIN."""
+    first, last = (Fraction(min(max(at, span[0]), span[1]) - span[0], span[1] - span[0]) for at in (begin, end))
     return round_half_up(rows * last) - round_half_up(rows * first), last - first
 
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pipeline.manifest import OFTEN_READ, CellTotals, MixtureRow, by_cell, by_phase, planned_share, realised_share
 from pipeline.mixture.options import MixtureOptions
 from pipeline.mixture.order import round_half_up, stretches
-from pipeline.mixture.shares import Amounts, MixtureError, shares, spread
+from pipeline.mixture.shares import Amounts, MixtureError, floored, shares, spread
 
 TRAIN = "train"
 
@@ -152,32 +152,34 @@ def _realise(
 ) -> list[MixtureRow]:
     budget = sum(sum(phase.values()) for phase in wanted)
     rows = _whole_rows(train, wanted, options)
-    per_row = {c.cell: Fraction(c.tokens, c.rows) if c.rows else Fraction(0) for c in train}
-    total = sum(n * per_row[cell] for phase in rows for cell, n in phase.items())
+    sizes = {c.cell: (c.tokens, max(1, c.rows)) for c in train}
+    total = sum(floored(Fraction(n * sizes[cell][0], sizes[cell][1])) for phase in rows for cell, n in phase.items())
     if not total:
         raise MixtureError("the mixture holds not one whole row: raise mixture.max_epochs or add data")
     found: list[MixtureRow] = []
     listed: set[str] = set()
     for number, phase in enumerate(options.all_phases()):
+        share_asked, share_wanted = (
+            {cell: float(n / budget) for cell, n in amounts[number].items()} for amounts in (asked, wanted)
+        )
         for place, stretch in enumerate(stretches(rows[number], wanted[number], phase.order)):
-            for c in train:
-                n_rows, part = stretch.get(
-                    c.cell, (0, Fraction(place == 0))
-                )  # of a Cell without rows the first stretch tells
-                own_asked, own_wanted = (amounts[number][c.cell] * part for amounts in (asked, wanted))
-                if c.cell in listed and not own_asked and not n_rows:
+            # A Cell that nothing is wanted of is in no stretch; the first tells of it what was asked.
+            untold = {cell: (0, Fraction(1)) for cell, n in wanted[number].items() if place == 0 and not n}
+            for cell, (read, part) in sorted((untold | stretch).items()):
+                if cell in listed and not share_asked[cell]:
                     continue
-                listed.add(c.cell)
+                listed.add(cell)
+                n_tokens, n_rows = sizes[cell]
                 found.append(
                     MixtureRow(
-                        cell=c.cell,
-                        share_asked=float(own_asked / budget),
-                        share=float(n_rows * per_row[c.cell] / total),
-                        rows=n_rows,
-                        rows_available=c.rows,
-                        tokens=round_half_up(n_rows * per_row[c.cell]),
-                        epochs=n_rows / c.rows if c.rows else 0.0,
-                        spread=float((own_wanted - own_asked) / budget),
+                        cell=cell,
+                        share_asked=share_asked[cell] * float(part),
+                        share=read * n_tokens / n_rows / float(total),
+                        rows=read,
+                        rows_available=n_rows if n_tokens else 0,
+                        tokens=(2 * read * n_tokens + n_rows) // (2 * n_rows),
+                        epochs=read / n_rows,
+                        spread=(share_wanted[cell] - share_asked[cell]) * float(part),
                         phase=number,
                         stretch=place,
                     )

@@ -4,6 +4,7 @@ All numbers are fractions, so that a plan is the same on every machine.
 """
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
@@ -13,6 +14,8 @@ from pipeline.mixture.options import MixtureOptions, Phase
 Amounts = dict[str, Fraction]
 """Cell -> share, or tokens."""
 
+GRAIN = 1 << 80
+"""Shares are whole multiples of 1 / GRAIN: sums of fractions without a common denominator grow with every Cell."""
 ALPHA_DIGITS = 12
 """Decimals kept of size^alpha, which is a float: how the last bits of a power are rounded depends on the machine."""
 
@@ -52,11 +55,17 @@ def shares(train: Sequence[CellTotals], phase: Phase, options: MixtureOptions) -
 
 def _normalised(amounts: Amounts) -> Amounts:
     total = sum(amounts.values())
-    return {cell: amount / total for cell, amount in amounts.items()}
+    return {cell: floored(amount / total) for cell, amount in amounts.items()}
+
+
+def floored(value: Fraction) -> Fraction:
+    """The next multiple of 1 / GRAIN, not above: so no plan needs a little more of a Cell than there is."""
+    return Fraction(math.floor(value * GRAIN), GRAIN)
 
 
 def _weights(train: Sequence[CellTotals], weights: Mapping[str, float], options: MixtureOptions) -> Amounts:
     found = {c.cell: Fraction(0) for c in train}
+    whole = sum(map(Fraction, weights.values()))
     for name, weight in weights.items():
         own = [c for c in train if f"{c.cell}.".startswith(f"{name}.")]
         n = sum(c.tokens for c in own)
@@ -74,7 +83,7 @@ def _weights(train: Sequence[CellTotals], weights: Mapping[str, float], options:
                 "others with mixture.when_short: spread"
             )
         for c in own:
-            found[c.cell] += Fraction(weight) * (Fraction(c.tokens, n) if n else Fraction(1, len(own)))
+            found[c.cell] = floored(Fraction(weight) / whole * (Fraction(c.tokens, n) if n else Fraction(1, len(own))))
     return found
 
 
@@ -108,4 +117,4 @@ def spread(asked: Sequence[Amounts], capacity: Amounts) -> list[Amounts] | None:
         over = [cell for cell, n in sums.items() if cell not in full and n > capacity[cell]]
         if not over:
             return got
-        full |= {cell: [phase[cell] * capacity[cell] / sums[cell] for phase in got] for cell in over}
+        full |= {cell: [floored(phase[cell] * capacity[cell] / sums[cell]) for phase in got] for cell in over}

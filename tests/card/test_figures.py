@@ -143,7 +143,8 @@ def read(made: Made) -> dict[str, tuple[int, int]]:
     """Source -> (rows read, rows there are), of one run over the mixture as the trainer orders it."""
     import numpy as np
 
-    from training.data import Dataset, RowOrder
+    from training.data import Dataset
+    from training.order import RowOrder
 
     order = RowOrder(made.manifest.mixture, seed=5)
     cells, _ = order.at(np.arange(order.n_rows))

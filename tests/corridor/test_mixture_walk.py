@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.manifest import Manifest, by_cell, by_phase, load_manifest, planned_share
 from tests.small_dataset import article, run_pipeline
-from training.data import CellRows, Dataset, RowOrder
+from training.data import CellRows, Dataset
+from training.order import RowOrder
 
 EDGES = [1000, 2000, 3000]
 RECIPE = """\

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.manifest import Manifest, load_manifest
+from pipeline.manifest import Manifest, by_phase, load_manifest, realised_share
+from pipeline.mixture.options import MixtureOptions
 from pipeline.plan import make_plan
 from pipeline.recipe import load_recipe
 from pipeline.sources.record import SourceError
@@ -31,8 +32,10 @@ def test_a_missing_path_is_named_with_the_option_that_sets_it(
 
 def test_the_mixture_is_that_of_the_recipe_and_names_every_source() -> None:
     recipe = load_recipe(Path("recipes/mix.yaml"))
-    assert set(recipe.mixture.weights) == set(recipe.sources)
-    assert sum(recipe.mixture.weights.values()) == pytest.approx(1)
+    for phase in recipe.mixture.all_phases():
+        assert set(phase.weights) == set(recipe.sources)
+        assert sum(phase.weights.values()) == pytest.approx(100)
+    assert [phase.share for phase in recipe.mixture.phases] == [90, 10]
 
 
 def run(name: str, folder: Path, *settings: str) -> tuple[Path, Manifest]:
@@ -76,8 +79,10 @@ def test_all_of_them_run_on_real_collections(shared_data: Path, tmp_path: Path) 
 
     web = f'sources.web={{type: warc, path: "{shared_data}/html/*.warc.gz", part_mb: 8}}'
     _, made = run("mix", tmp_path, books, f"sources.papers.path={latex}", web)
-    shares = {row.cell: row.share for row in made.mixture}
-    assert shares == pytest.approx(made.recipe["mixture"]["weights"], abs=0.01)
+    options = MixtureOptions.model_validate(made.recipe["mixture"])
+    for phase, found in zip(options.all_phases(), by_phase(made.mixture), strict=True):
+        shares = {row.cell: 100 * realised_share(row, found) for row in found}
+        assert shares == pytest.approx(phase.weights, abs=1)
     for name, n in made.counts["records"].items():
         fates, dropped = (sum(made.counts.get(key, {}).get(name, {}).values()) for key in ("fates", "dropped"))
         assert n == fates + dropped + made.counts["documents"][name] and made.counts["documents"][name] > 10

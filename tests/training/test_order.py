@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.manifest import MixtureRow
-from training.data import RowOrder, permute
+from training.order import RowOrder, permute
 
 plans = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=4).filter(
     lambda cells: any(rows for rows, _ in cells)
