@@ -154,7 +154,8 @@ def test_pieces_are_joined_in_order_copies_left_out_and_gaps_refused() -> None:
     """Document 2 in three pieces over rows of 4 places, packed twice; document 1 in one."""
     ids = np.repeat(np.arange(3, dtype=np.uint8), 16).reshape(3, 16)
     tokens = np.array([12, 13, 14, 15, 1, 2, 0, 0, 10, 11, 12, 15, 16, 0, 10, 11, 12, 0, 12, 13, 14, 15, 15, 16, 0, 0])
-    places, lengths, starts = map(np.array, ([0, 4, 8, 11, 14, 18, 22], [4, 2, 3, 2, 3, 4, 2], [2, 0, 0, 5, 0, 2, 5]))
+    places, lengths = np.array([0, 4, 8, 11, 14, 18, 22]), np.array([4, 2, 3, 2, 3, 4, 2])
+    starts = np.array([2, 0, 0, 5, 0, 2, 5])
     of = ids[[2, 1, 2, 2, 2, 2, 2]]
     whole = _in_order("s", 7, tokens, places, lengths, starts, of)
     assert whole.tokens.tolist() == [1, 2, 10, 11, 12, 13, 14, 15, 16] and whole.offsets.tolist() == [0, 2, 9]
