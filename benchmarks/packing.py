@@ -7,7 +7,7 @@
   the row; if none does, crop the shortest to fill it, and drop what was cropped. Every row begins with bos and is full.
 
 Tokens are those of a vocabulary trained on a part of the documents. A place is one of the seq_len + 1 of a row, and a
-token that two pieces share takes one in both. A cut document lies in several rows, or lost tokens; whole books are
+token that two pieces share takes one in both. A cut document lies in several rows, or lost tokens. Whole books are
 among the documents, and best-fit-crop keeps one row of each.
 """
 

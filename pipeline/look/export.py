@@ -23,7 +23,7 @@ from pipeline.document import ID_TYPE, fixed_bytes, one_array
 from pipeline.files import fsync_folder, write_parquet
 from pipeline.look.megatron import MegatronFile
 from pipeline.look.whole import Whole, whole_documents
-from pipeline.manifest import Manifest, load_manifest
+from pipeline.manifest import Manifest, load_manifest, source_of
 from pipeline.packing.held_out import is_held_out
 from pipeline.shards import ShardError
 
@@ -154,10 +154,18 @@ def export(
         by_mixture: training documents as often as the mixture reads their Cell, instead of once.
 
     Raises:
-        ConfigError: `to` is there already, or the format cannot hold the vocabulary.
+        ConfigError: `to` is there already, or the format cannot hold the vocabulary, or not how often a Cell is read.
         ManifestError, ShardError: for damaged files.
     """
     described = load_manifest(folder)
+    cut = sorted({source_of(total.cell) for total in described.cells if total.cell != source_of(total.cell)})
+    if kind == TEXT and by_mixture and cut:
+        raise ConfigError(
+            [
+                f"--mixture: {', '.join(cut)} is cut into Cells that are read a different number of times, and files of "
+                f"text do not say which Cell a document is in; use --format parquet-ids, or {TEXT} without --mixture"
+            ]
+        )
     to = to.absolute()
     if to.exists():
         raise ConfigError([f"--to {to}: is there already; name a folder that is not, or remove it"])

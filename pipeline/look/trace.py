@@ -74,7 +74,7 @@ def trace(folder: Path, row: int, shard: str | None, cell: str | None, split: st
     found = open_shard(folder / file.path)
     tokens, lengths, starts = found.read(number)
     ids = [key.tobytes() for key in found.ids(number)]
-    words = vocab.load(folder / described.tokenizer["path"])
+    words = vocab.load(folder / described.tokenizer["path"], **described.tokenizer.get("load", {}))
     missing: list[str] = []
     rows = {kind: _look_up(folder, described, file, kind, set(ids), missing) for kind in COLUMNS}
     pieces, place = [], 0
@@ -121,9 +121,8 @@ def _look_up(
     folder: Path, described: Manifest, shard: DataFile, kind: str, ids: Collection[bytes], missing: list[str]
 ) -> dict[bytes, dict[str, Any]]:
     """Rows of the documents or decisions with these ids."""
-    files = [file for file in described.files if file.kind == kind and file.source == shard.cell]
-    files = [file for file in files if file.path in shard.made_from] or files
-    there = [folder / file.path for file in files if (folder / file.path).is_file()]
+    files = [file.path for file in described.files if file.kind == kind and file.path in shard.made_from]
+    there = [folder / path for path in files if (folder / path).is_file()]
     if not files:
         missing.append(
             "The version does not say which records its documents came from (keep.fates is false). To get them: "
@@ -131,8 +130,9 @@ def _look_up(
         )
     elif len(there) < len(files):
         missing.append(
-            f"{len(files) - len(there)} of {len(files)} files of {kind} are not there, such as {files[0].path}: copy "
-            "the whole version folder, or run its recipe again"
+            f"{len(files) - len(there)} of {len(files)} files of {kind} are not there, such as "
+            f"{next(path for path in files if folder / path not in there)}: copy the whole version folder, or run its "
+            "recipe again"
         )
     found: dict[bytes, dict[str, Any]] = {}
     for path in there:

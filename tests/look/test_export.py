@@ -15,6 +15,7 @@ import pytest
 from pipeline.config import ConfigError
 from pipeline.look.export import FORMATS, SPLITS, export
 from pipeline.look.megatron import MegatronFile
+from pipeline.look.whole import _in_order
 from pipeline.manifest import load_manifest
 from pipeline.shards import ShardError
 from pipeline.tokenizer import vocab
@@ -147,6 +148,22 @@ def test_a_missing_shard_is_no_smaller_export(small_version: Path, tmp_path: Pat
     with pytest.raises(ShardError, match="counts 53 train documents of extra, the shards hold 0"):
         run(folder, "megatron", tmp_path / "to")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy"]
+
+
+def test_pieces_are_joined_in_order_copies_left_out_and_gaps_refused() -> None:
+    """Document 2 in three pieces over rows of 4 places, packed twice; document 1 in one."""
+    ids = np.repeat(np.arange(3, dtype=np.uint8), 16).reshape(3, 16)
+    tokens = np.array([12, 13, 14, 15, 1, 2, 0, 0, 10, 11, 12, 15, 16, 0, 10, 11, 12, 0, 12, 13, 14, 15, 15, 16, 0, 0])
+    places, lengths = np.array([0, 4, 8, 11, 14, 18, 22]), np.array([4, 2, 3, 2, 3, 4, 2])
+    starts = np.array([2, 0, 0, 5, 0, 2, 5])
+    of = ids[[2, 1, 2, 2, 2, 2, 2]]
+    whole = _in_order("s", 7, tokens, places, lengths, starts, of)
+    assert whole.tokens.tolist() == [1, 2, 10, 11, 12, 13, 14, 15, 16] and whole.offsets.tolist() == [0, 2, 9]
+    assert whole.ids.tolist() == ids[1:].tolist()
+    for gone in ([0, 5], [2, 4]):  # the middle, the beginning
+        rest = np.delete(np.arange(7), gone)
+        with pytest.raises(ShardError, match="pieces of a document are missing"):
+            _in_order("s", 7, tokens, places[rest], lengths[rest], starts[rest], of[rest])
 
 
 def test_a_folder_that_is_there_is_left_alone(small_version: Path, tmp_path: Path) -> None:
