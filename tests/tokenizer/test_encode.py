@@ -138,11 +138,12 @@ def test_models_that_nobody_trained(model: bytes, texts: list[str]) -> None:
 
 
 def test_words_merged_by_the_heap_and_by_looking_have_equal_ids() -> None:
-    pieces = [(a + b, -float(len(a + b) * 7 % 4), "NORMAL") for a in ("a", "b", "ab", "ba") for b in ("a", "b", "bb")]
-    model = models.build([(c, -5.0, "NORMAL") for c in "\u2581ab"] + [(t, s, k) for t, s, k in dict.fromkeys(pieces)])
     draw = random.Random(3)
-    texts = ["".join(draw.choices("ab", k=n)) for n in range(2 * MAX_SCANNED_SYMBOLS) for _ in range(5)]
-    check(model, texts)
+    for _ in range(20):
+        spelled = {"".join(draw.choices("ab", k=draw.randint(2, 5))) for _ in range(25)}
+        pieces = [(text, -float(draw.randint(1, 30)), "NORMAL") for text in sorted(spelled)]
+        model = models.build([*((c, -99.0, "NORMAL") for c in "\u2581ab"), *pieces])
+        check(model, ["".join(draw.choices("ab", k=n)) for n in range(1, 3 * MAX_SCANNED_SYMBOLS)])
 
 
 def test_an_unused_piece_comes_apart_to_what_it_was_made_of() -> None:
