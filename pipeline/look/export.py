@@ -162,8 +162,8 @@ def export(
     if kind == TEXT and by_mixture and cut:
         raise ConfigError(
             [
-                f"--mixture: {', '.join(cut)} is cut into Cells that are read a different number of times, and files of "
-                f"text do not say which Cell a document is in; use --format parquet-ids, or {TEXT} without --mixture"
+                f"--mixture: {', '.join(cut)} is cut into Cells that are read a different number of times, and files "
+                f"of text do not say which Cell a document is in; use --format parquet-ids, or go without --mixture"
             ]
         )
     to = to.absolute()
