@@ -41,7 +41,7 @@ class TokenizerOptions(Options):
     indents: bool = Field(
         False,
         description="For code, and not for `wordpiece`: a newline with the spaces or tabs behind it is a piece, as are "
-        "two newlines and runs of tabs. Source code gets a tenth shorter in tokens.",
+        "two newlines and runs of tabs. Source code then has a tenth more bytes per token.",
     )
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
