@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import sentencepiece
 
-from pipeline.tokenizer.protobuf import bytes_field
+from pipeline.tokenizer.protobuf import bytes_field, fields
 from pipeline.tokenizer.unigram import is_unigram
 from pipeline.tokenizer.vocab import SPACE_SYMBOL, Vocab, VocabError
 
-NORMALIZER_SPEC_FIELD = 3
-"""Number of the field `normalizer_spec` of ModelProto in sentencepiece's `sentencepiece_model.proto`."""
+PIECES_FIELD, NORMALIZER_SPEC_FIELD = 1, 3
+"""Numbers of the fields `pieces` and `normalizer_spec` of ModelProto in sentencepiece's `sentencepiece_model.proto`."""
+PIECE_DEFAULTS = (b"", bytes(4), 1)
+"""Of piece, score and type (NORMAL), the fields 1, 2 and 3 of ModelProto.SentencePiece."""
 
 
 class Piece(NamedTuple):
@@ -46,7 +48,7 @@ class SentencePieceVocab(Vocab):
         try:
             pieces = ((self.piece(i), i) for i in range(self.vocab_size) if self._processor.is_control(i))
             self._set_marks(origin, found, given, dict(pieces))
-            self.fingerprint = _fingerprint(self._processor, bytes_field(model, NORMALIZER_SPEC_FIELD))
+            self.fingerprint = _fingerprint(model)
             self.is_lossless = self.unk_id not in self._space_symbol_ids
             self._check(origin, lossless)
         except UnicodeDecodeError as error:
@@ -114,13 +116,15 @@ def _load_processor(model: bytes, origin: str) -> sentencepiece.SentencePiecePro
     return processor
 
 
-def _fingerprint(processor: sentencepiece.SentencePieceProcessor, normalizer_spec: bytes) -> str:
+def _fingerprint(model: bytes) -> str:
     """sha256 over (piece, score, type) of each id in order, then the normaliser. The file's own bytes also record the
     trainer's settings, paths and threads among them, which change no id."""
     digest = hashlib.sha256()
-    for i in range(processor.get_piece_size()):
-        piece = processor.id_to_piece(i).encode()
-        kinds = (processor.is_unknown(i), processor.is_control(i), processor.is_byte(i), processor.is_unused(i))
-        digest.update(struct.pack("<I", len(piece)) + piece + struct.pack("<f4?", processor.get_score(i), *kinds))
-    digest.update(normalizer_spec)
+    for number, value in fields(model):
+        if number == PIECES_FIELD and isinstance(value, bytes):
+            piece, score, kind = (dict(fields(value)).get(i, default) for i, default in enumerate(PIECE_DEFAULTS, 1))
+            assert isinstance(piece, bytes) and isinstance(score, bytes) and isinstance(kind, int)
+            piece.decode()  # raises if it is not UTF-8
+            digest.update(struct.pack("<I", len(piece)) + piece + score + struct.pack("<I", kind))
+    digest.update(bytes_field(model, NORMALIZER_SPEC_FIELD))
     return digest.hexdigest()

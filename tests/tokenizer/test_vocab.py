@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.tokenizer.encode import encode_documents
 from pipeline.tokenizer.vocab import Vocab, VocabError, load
+from tests.tokenizer.models import build
 
 AWKWARD = [
     "",
@@ -190,3 +191,10 @@ def test_models_that_lose_text_or_lack_special_ids_are_refused() -> None:
         texts = ["the \u2581mill  grist ", " \u2581", "</s>"]
         assert not allowed.is_lossless
         assert [ids.tolist() for ids in allowed.encode(texts)] == peer.encode(texts)
+
+
+def test_the_fingerprint_tells_user_defined_pieces_from_learned_ones() -> None:
+    """They encode differently: the first are cut out before anything is merged."""
+    pieces = [(letter, -1.0, "NORMAL") for letter in "\u2581ab"]
+    learned, defined = (load(build([*pieces, ("ab", -0.5, kind)])) for kind in ("NORMAL", "USER_DEFINED"))
+    assert learned.fingerprint != defined.fingerprint
