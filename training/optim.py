@@ -41,6 +41,11 @@ class Optimizer:
         for part in self.parts:
             part.zero_grad()
 
+    def n_bytes(self) -> int:
+        """What the moments of all weights take, in bytes."""
+        groups = [(len(_moments(part)), group["params"]) for part in self.parts for group in part.param_groups]
+        return sum(n * p.numel() * p.element_size() for n, weights in groups for p in weights)
+
     def tensors(self) -> dict[str, Tensor]:
         """The state but for the count of updates, as "MOMENT.NAME" -> tensor of the weight's shape, on the CPU."""
         return {

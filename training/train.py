@@ -17,20 +17,13 @@ from pipeline.tokenizer import vocab as tokenizer
 from training import checkpoint, export, model, optim, report
 from training.config import TrainConfig, TrainingError
 from training.data import Batches, Dataset, find_version
+from training.devices import known, pick_device
 from training.evaluate import CellLoss, evaluate, sample
 from training.schedule import lr_factor
 
 MAX_SKIPPED_IN_A_ROW = 10
 """Windows without a finite loss or gradient after which a run has diverged for good."""
 SAMPLE = "sample.txt"
-PEAK_FLOPS = {
-    "NVIDIA A100": 312e12,
-    "NVIDIA H100 PCIe": 756e12,
-    "NVIDIA H100": 989e12,
-    "NVIDIA H200": 989e12,
-}
-"""Dense bf16 FLOP/s by the start of the device's name, from NVIDIA's data sheets (half of the figures "with sparsity");
-the first that fits counts."""
 
 
 class Signals:
@@ -52,17 +45,6 @@ class Signals:
     def _remember(self, number: int, _: FrameType | None) -> None:
         self.received = signal.Signals(number)
         self.__exit__()
-
-
-def pick_device(wanted: str) -> torch.device:
-    """The device that `device: auto|cpu|cuda` means.
-
-    Raises:
-        TrainingError: for cuda where there is none.
-    """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("device: cuda was asked for, but torch finds no CUDA device; use `--set device=auto`")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 class Trainer:
@@ -327,11 +309,11 @@ def _mfu(trainer: Trainer, places_per_s: float) -> str:
     if trainer.device.type != "cuda" or trainer.config.precision != "bf16":
         return ""
     name = torch.cuda.get_device_name(trainer.device)
-    peak = next((flops for start, flops in PEAK_FLOPS.items() if name.startswith(start)), None)
-    if peak is None:
+    device = known(name)
+    if device is None:
         return f" (no MFU: the peak of {name} is not known)"
     flops = model.flops_per_token(trainer.model.n_multiplied(), trainer.config.model) * places_per_s
-    return f", MFU {flops / peak:.1%} by 6N + 12LdT, of {peak / 1e12:.0f} TFLOP/s"
+    return f", MFU {flops / device.peak_flops:.1%} by 6N + 12LdT, of {device.peak_flops / 1e12:.0f} TFLOP/s"
 
 
 def _device_name(device: torch.device) -> str:
