@@ -162,7 +162,7 @@ def options_of_commands() -> dict[str, set[str]]:
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         commands = [command, *getattr(command, "commands", {}).values()]
         known[name] = {"--help", *(option for c in commands for p in c.params for option in p.opts)}
-    return known | {"train": {"--help", "--data", "--output", "--set"}}
+    return known | {"train": {"--help", "--data", "--output", "--set", "--plan", "--on", "--mfu", "--price"}}
 
 
 def test_commands_and_options_named_in_the_documentation_exist() -> None:
@@ -171,7 +171,9 @@ def test_commands_and_options_named_in_the_documentation_exist() -> None:
     named: dict[str, set[str]] = {}
     for text in texts:
         joined = re.sub(r"\\\n *", "", text)
-        for name, rest in re.findall(r"(?:^[ #]*|`|&& |[A-Z]+=\S+ )pipeline ([a-z]+)\b([^`\n]*)", joined, re.MULTILINE):
+        for name, rest in re.findall(
+            r"(?:^[ #]*|`|&& |[A-Z]+=\S+ )pipeline ([a-z][a-z-]*)\b([^`\n]*)", joined, re.MULTILINE
+        ):
             named.setdefault(name, set()).update(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest.split(" #")[0]))
     unknown = {name: options - known.get(name, set()) for name, options in named.items()}
     assert {name for name in named if name not in known} == set()

@@ -1,7 +1,7 @@
 """Checkpoints: a folder for each, complete or not there at all.
 
     checkpoints/step-00000200/model.safetensors       weights, float32
-                              optimizer.safetensors   AdamW's moments, "exp_avg.NAME" and "exp_avg_sq.NAME"
+                              optimizer.safetensors   the optimizer's moments, such as "exp_avg.NAME"
                               state.json              everything else, and the sha256 of the two files above
 
 A checkpoint is written aside, fsynced and renamed, so a folder named `step-*` is whole even after a power cut. Nothing
@@ -25,12 +25,12 @@ from torch import Tensor
 from pipeline.manifest import canonical_json
 from training.config import TrainConfig, TrainingError
 from training.model import Transformer
+from training.optim import Optimizer
 
 FORMAT = "gristmill-checkpoint/1"
 FOLDER = "checkpoints"
 STATE, MODEL, OPTIMIZER = "state.json", "model.safetensors", "optimizer.safetensors"
 _PREFIX, _ASIDE = "step-", ".aside-"
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class CheckpointError(Exception):
@@ -86,7 +86,7 @@ def save(
     output: Path,
     step: int,
     model: Transformer,
-    optimizer: torch.optim.AdamW,
+    optimizer: Optimizer,
     progress: Progress,
     run: Identity,
     keep: int,
@@ -96,7 +96,7 @@ def save(
     aside = folder.with_name(_ASIDE + folder.name)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    tensors = {MODEL: _weights(model), OPTIMIZER: _moments(model, optimizer)}
+    tensors = {MODEL: _weights(model), OPTIMIZER: optimizer.tensors()}
     for name, content in tensors.items():
         save_file(content, aside / name)
     state = {
@@ -168,7 +168,7 @@ def read_tensors(folder: Path, name: str, state: Mapping[str, Any]) -> dict[str,
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def restore(folder: Path, model: Transformer, optimizer: torch.optim.AdamW, run: Identity) -> Progress:
+def restore(folder: Path, model: Transformer, optimizer: Optimizer, run: Identity) -> Progress:
     """Load a checkpoint into `model` and `optimizer`.
 
     Raises:
@@ -191,7 +191,7 @@ def restore(folder: Path, model: Transformer, optimizer: torch.optim.AdamW, run:
     moments = read_tensors(folder, OPTIMIZER, state)
     try:
         model.load_state_dict(weights)
-        _load_moments(model, optimizer, moments, progress.n_updates)
+        optimizer.load(moments, progress.n_updates)
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(f"{folder}: its tensors do not fit the model ({error})") from None
     return progress
@@ -199,29 +199,6 @@ def restore(folder: Path, model: Transformer, optimizer: torch.optim.AdamW, run:
 
 def _weights(model: Transformer) -> dict[str, Tensor]:
     return {name: p.detach().cpu().contiguous() for name, p in model.named_parameters()}
-
-
-def _moments(model: Transformer, optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
-    return {
-        f"{moment}.{name}": optimizer.state[p][moment].detach().cpu().contiguous()
-        for name, p in model.named_parameters()
-        for moment in _MOMENTS
-        if p in optimizer.state
-    }
-
-
-def _load_moments(
-    model: Transformer, optimizer: torch.optim.AdamW, moments: Mapping[str, Tensor], n_updates: int
-) -> None:
-    names = {p: name for name, p in model.named_parameters()}
-    state = optimizer.state_dict()
-    order = [p for group in optimizer.param_groups for p in group["params"]]
-    if n_updates:
-        state["state"] = {
-            index: {"step": torch.tensor(float(n_updates))} | {m: moments[f"{m}.{names[p]}"] for m in _MOMENTS}
-            for index, p in enumerate(order)
-        }
-    optimizer.load_state_dict(state)
 
 
 def _sha256(path: Path) -> str:

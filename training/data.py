@@ -33,18 +33,25 @@ class Batch:
     """B rows of T places, all int64.
 
     `targets` is the next token, or IGNORED where the next token belongs to another document or is padding; `positions`
-    restart with each document; `documents` numbers the documents of a row from 0, padding being -1.
+    restart with each document; `documents` numbers the documents of a row from 0, padding being -1. `begins` (n + 1,)
+    int32 are the places, counted through all rows, where positions restart, and B x T.
     """
 
     tokens: Tensor
     targets: Tensor
     positions: Tensor
     documents: Tensor
+    begins: Tensor
+
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the model is given."""
+        return self.tokens, self.positions, self.documents, self.begins
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`; from pinned memory the copy does not wait."""
         pin = device.type == "cuda"
-        parts = (self.tokens, self.targets, self.positions, self.documents)
+        parts = (self.tokens, self.targets, self.positions, self.documents, self.begins)
         return Batch(*((p.pin_memory() if pin else p).to(device, non_blocking=pin) for p in parts))
 
 
@@ -104,7 +111,8 @@ def make_batch(rows: Rows, context: int) -> Batch:
     for row in np.flatnonzero(n_tokens < seq_len):
         targets[row, n_tokens[row] :] = IGNORED
     arrays = (rows.tokens[:, :-1].astype(np.int64), targets, positions, documents)
-    return Batch(*(torch.from_numpy(array.reshape(-1, context)) for array in arrays))
+    begins = np.append(starts, n * seq_len).astype(np.int32)
+    return Batch(*(torch.from_numpy(array) for array in (*(a.reshape(-1, context) for a in arrays), begins)))
 
 
 class CellRows:

@@ -12,7 +12,8 @@ from training.config import SampleOptions
 from training.data import Batch, Dataset, make_batch
 from training.model import IGNORED, Transformer, summed_loss
 
-Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+Forward = Callable[..., torch.Tensor]
+"""`Transformer.forward`, perhaps compiled: `Batch.inputs` -> logits (B, T, V)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class CellLoss:
 @torch.no_grad()
 def batch_loss(forward: Forward, batch: Batch, n_bytes: torch.Tensor) -> CellLoss:
     """The sums of one batch; `n_bytes` is `Vocab.token_bytes` on the batch's device."""
-    nats = summed_loss(forward(batch.tokens, batch.positions, batch.documents), batch.targets)
+    nats = summed_loss(forward(*batch.inputs), batch.targets)
     targets = batch.targets[batch.targets != IGNORED]
     return CellLoss(float(nats), targets.numel(), int(n_bytes[targets].sum()))
 

@@ -14,23 +14,16 @@ from filelock import FileLock, Timeout
 
 from pipeline.manifest import by_phase, realised_share
 from pipeline.tokenizer import vocab as tokenizer
-from training import checkpoint, model, optim, report
+from training import checkpoint, export, model, optim, report
 from training.config import TrainConfig, TrainingError
 from training.data import Batches, Dataset, find_version
+from training.devices import known, pick_device
 from training.evaluate import CellLoss, evaluate, sample
 from training.schedule import lr_factor
 
 MAX_SKIPPED_IN_A_ROW = 10
 """Windows without a finite loss or gradient after which a run has diverged for good."""
 SAMPLE = "sample.txt"
-PEAK_FLOPS = {
-    "NVIDIA A100": 312e12,
-    "NVIDIA H100 PCIe": 756e12,
-    "NVIDIA H100": 989e12,
-    "NVIDIA H200": 989e12,
-}
-"""Dense bf16 FLOP/s by the start of the device's name, from NVIDIA's data sheets (half of the figures "with sparsity");
-the first that fits counts."""
 
 
 class Signals:
@@ -54,17 +47,6 @@ class Signals:
         self.__exit__()
 
 
-def pick_device(wanted: str) -> torch.device:
-    """The device that `device: auto|cpu|cuda` means.
-
-    Raises:
-        TrainingError: for cuda where there is none.
-    """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("device: cuda was asked for, but torch finds no CUDA device; use `--set device=auto`")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 class Trainer:
     """Model, optimizer and data of one run; `progress` says how far it is."""
 
@@ -74,7 +56,11 @@ class Trainer:
         self.batches = Batches(dataset, config.seed, config.model.context)
         described = dataset.manifest.tokenizer
         self.vocab = tokenizer.load(dataset.folder / described["path"], **described.get("load", {}))
-        self.model = model.Transformer(config.model, dataset.vocab_size, config.seed).to(self.device)
+        recompute = config.activation_checkpointing
+        self.model = model.Transformer(config.model, dataset.vocab_size, config.seed, recompute)
+        if config.start_from:
+            export.load_gpt2(self.model, config.start_from)
+        self.model.to(self.device)
         self.optimizer = optim.make_optimizer(self.model, config.optim)
         self.forward = torch.compile(self.model) if config.compile else self.model
         self.n_bytes = torch.from_numpy(self.vocab.token_bytes()).to(self.device)
@@ -137,7 +123,7 @@ class Trainer:
         """
         config, progress = self.config, self.progress
         lr = config.optim.lr * lr_factor(self.n_steps_done, config.n_steps, config.schedule)
-        optim.set_lr(self.optimizer, lr)
+        self.optimizer.set_lr(lr)
         summed, n_targets = torch.zeros((), device=self.device), 0
         at_once, end = config.batch.sequences_at_once, progress.position + config.batch.sequences
         for position in range(progress.position, end, at_once):
@@ -145,7 +131,7 @@ class Trainer:
             n_targets += int((batch.targets != model.IGNORED).sum())
             batch = batch.to(self.device)
             with self.autocast():
-                logits = self.forward(batch.tokens, batch.positions, batch.documents)
+                logits = self.forward(*batch.inputs)
                 loss = model.summed_loss(logits, batch.targets)
             loss.backward()  # type: ignore[no-untyped-call]
             summed += loss.detach()
@@ -323,11 +309,11 @@ def _mfu(trainer: Trainer, places_per_s: float) -> str:
     if trainer.device.type != "cuda" or trainer.config.precision != "bf16":
         return ""
     name = torch.cuda.get_device_name(trainer.device)
-    peak = next((flops for start, flops in PEAK_FLOPS.items() if name.startswith(start)), None)
-    if peak is None:
+    device = known(name)
+    if device is None:
         return f" (no MFU: the peak of {name} is not known)"
-    flops = model.flops_per_token(trainer.model.n_parameters(), trainer.config.model) * places_per_s
-    return f", MFU {flops / peak:.1%} by 6N + 12LdT, of {peak / 1e12:.0f} TFLOP/s"
+    flops = model.flops_per_token(trainer.model.n_multiplied(), trainer.config.model) * places_per_s
+    return f", MFU {flops / device.peak_flops:.1%} by 6N + 12LdT, of {device.peak_flops / 1e12:.0f} TFLOP/s"
 
 
 def _device_name(device: torch.device) -> str:

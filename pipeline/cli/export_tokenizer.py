@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from pipeline.cli.versions import OutputFolder
 from pipeline.config import ConfigError
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.versions import find_version
+
+if TYPE_CHECKING:
+    from pipeline.tokenizer.export import Compared
 
 BATCH_DOCUMENTS = 256
 
@@ -30,30 +33,42 @@ def export_tokenizer(
 
     Every document of the version is encoded by both, so this takes a second for each few megabytes of text.
     """
-    from pipeline.tokenizer.export import ExportError, compare, exported
-    from pipeline.tokenizer.vocab import VocabError, load
-
     with plain_errors():
         folder = find_version(version, output)
         if to.exists() and (not to.is_dir() or any(to.iterdir())):
             raise ConfigError([f"{to}: is there already and stays as it is; name a new folder"])
-        described = load_manifest(folder)
-        path = folder / described.tokenizer["path"]
-        try:
-            words = load(path, **described.tokenizer.get("load", {}))
-            files = exported(words, path.read_bytes(), described.packing["seq_len"])
-        except (VocabError, ExportError) as error:
-            raise ConfigError([f"{path}: {error}"]) from None
-        found = compare(words, files["tokenizer.json"], _documents(folder, described, documents))
+        files, found, n_pieces = compared_files(folder, load_manifest(folder).packing["seq_len"], documents)
         if found.difference:
+            path = folder / load_manifest(folder).tokenizer["path"]
             say(f"Nothing was written: `tokenizers` does not give the same ids. {found.difference}.")
             say(f"{found.texts:,} documents before it agree. Next: vocab.load({str(path)!r}) of pipeline.tokenizer")
             raise typer.Exit(1)
         _write(files, to)
     of_all = "all" if documents is None else "the first"
     say(f"{relative(to)}: {', '.join(files)}. Ids are equal on {of_all} {found.texts:,} documents")
-    say(f"({found.utf8_bytes:,} bytes of text), and on the spellings of all {words.vocab_size:,} pieces.")
+    say(f"({found.utf8_bytes:,} bytes of text), and on the spellings of all {n_pieces:,} pieces.")
     say(f"Next: transformers.AutoTokenizer.from_pretrained({shlex.quote(str(to))!r})")
+
+
+def compared_files(folder: Path, max_length: int, documents: int | None) -> tuple[dict[str, str], "Compared", int]:
+    """The files of the tokenizer of the version in `folder`, how they compare with it on that many of its documents
+    (all if None), and how many pieces it has.
+
+    Raises:
+        ConfigError: if `tokenizers` cannot hold it.
+    """
+    from pipeline.tokenizer.export import ExportError, compare, exported
+    from pipeline.tokenizer.vocab import VocabError, load
+
+    described = load_manifest(folder)
+    path = folder / described.tokenizer["path"]
+    try:
+        words = load(path, **described.tokenizer.get("load", {}))
+        files = exported(words, path.read_bytes(), max_length)
+    except (VocabError, ExportError) as error:
+        raise ConfigError([f"{path}: {error}"]) from None
+    found = compare(words, files["tokenizer.json"], _documents(folder, described, documents))
+    return files, found, words.vocab_size
 
 
 def _documents(folder: Path, described: Manifest, limit: int | None) -> Iterator[list[tuple[str, str]]]:

@@ -9,6 +9,7 @@ try:
 
     from pipeline.cli.classifier import classifier
     from pipeline.cli.export import export_command
+    from pipeline.cli.export_model import export_model
     from pipeline.cli.export_tokenizer import export_tokenizer
     from pipeline.cli.mix import mix
     from pipeline.cli.run import plan, run
@@ -39,6 +40,7 @@ app.command(name="verify")(verify_command)
 app.command()(sweep)
 app.command(name="trace")(trace_command)
 app.command()(export_tokenizer)
+app.command()(export_model)
 app.command(name="export")(export_command)
 app.command(name="drop")(drop_command)
 app.command()(clean)

@@ -229,7 +229,7 @@ def test_training_goes_through_the_phases(recipe: Path) -> None:
     order = RowOrder(load_manifest(folder).mixture, 0)
     n_steps = -(-order.n_rows // 512)
     changes = [
-        "model={n_layers: 1, n_heads: 1, d_model: 16, context: 32}",
+        "model={architecture: modern, n_layers: 1, n_heads: 1, d_model: 16, context: 32}",
         "batch={sequences: 512, sequences_at_once: 512}",
     ]
     changes += [f"n_steps={n_steps}", "schedule.warmup_steps=1", "evaluate={every: 100, sequences_per_cell: 2}"]

@@ -32,9 +32,9 @@ MODULES = {
 CONFIG = """
 data: .
 output: .
-model: {n_layers: 2, n_heads: 2, d_model: 32, context: 32}
+model: {architecture: modern, n_layers: 2, n_heads: 2, d_model: 32, context: 32}
 batch: {sequences: 4, sequences_at_once: 2}
-optim: {lr: 0.01, betas: [0.9, 0.95], weight_decay: 0.1, clip: 1.0}
+optim: {type: adamw, lr: 0.01, betas: [0.9, 0.95], weight_decay: 0.1, clip: 1.0}
 schedule: {type: cosine, warmup_steps: 2, min_lr_ratio: 0.1}
 n_steps: 12
 precision: fp32

@@ -55,6 +55,8 @@ def test_targets_positions_and_documents(drawn: tuple[Rows, int]) -> None:
             assert position == min(token % 1000, place % context)
         if inside:
             predicted.add((row, target))
+    restarts = [i for i, position in enumerate(flat[2]) if position == 0]
+    assert batch.begins.tolist() == [*restarts, len(flat[2])] and batch.begins.dtype == torch.int32
     expected = {(i, int(t)) for i, tokens in enumerate(rows.tokens) for t in tokens if t and t % 1000}
     assert predicted == expected  # every token but the first of a document, each once
 

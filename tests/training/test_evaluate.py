@@ -44,7 +44,8 @@ def test_a_batch_by_hand() -> None:
     def forward(tokens: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
         return torch.arange(3.0).expand(*tokens.shape, 3)
 
-    batch = Batch(torch.zeros_like(targets), targets, torch.zeros_like(targets), torch.zeros_like(targets))
+    zeros = torch.zeros_like(targets)
+    batch = Batch(zeros, targets, zeros, zeros, torch.tensor([0, 4], dtype=torch.int32))
     loss = batch_loss(forward, batch, torch.tensor([1, 5, 7]))
     log_sum = math.log(1 + math.e + math.e**2)
     assert loss.nats == pytest.approx(3 * log_sum - (2 + 0 + 1), rel=1e-6)
