@@ -104,7 +104,8 @@ def shards_of(recipe: Recipe, output: Path) -> dict[str, tuple[str, int]]:
         if not store.is_done("pack", part.key):
             run_part(recipe, part, store)
         marker = store.marker("pack", part.key)
-        found |= {f"{part.label} {file.name}": (file.sha256, file.rows) for file in marker.files}
+        shards = [file for file in marker.files if file.name.endswith(".arrow")]
+        found |= {f"{part.label} {file.name}": (file.sha256, file.rows) for file in shards}
     return found
 
 

@@ -47,7 +47,7 @@ def test_a_run_learns_and_reports(make_config: Make, capsys: pytest.CaptureFixtu
         assert last["loss"] < evaluations[-1]["unigram"] < first["loss"]
         assert last["bits_per_byte"] < 0.8 * first["bits_per_byte"]
         assert re.search(rf"^  {cell} +{last['loss']:.3f} nats per token", out, re.MULTILINE)
-    assert out.count("unigram entropy of the training data") == 4  # each evaluation, and the summary
+    assert out.count("unigram entropy of the training data") == 5  # each evaluation, and the summary
     with Image.open(config.output / "curve.png") as image:
         assert image.format == "PNG" and image.width > 500
     assert (config.output / "sample.txt").is_file()
