@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pipeline.look.whole import whole_documents
 from pipeline.manifest import Manifest, load_manifest
-from pipeline.shards import open_shard
 from pipeline.tokenizer import vocab
 from tests.small_dataset import run_pipeline, write_small_recipe
 from tests.tokenizer.conftest import TEXT, byte_level
@@ -34,25 +34,21 @@ def opened(folder: Path, described: Manifest) -> vocab.Vocab:
     return vocab.load(folder / described.tokenizer["path"], **described.tokenizer.get("load", {}))
 
 
-def pieces(folder: Path, described: Manifest, split: str) -> Iterator[np.ndarray]:
-    """The ids of each document in the shards of a split; the rows are long enough for each."""
-    for file in described.files:
-        if file.kind == "shard" and file.split == split:
-            shard = open_shard(folder / file.path)
-            for row in range(len(shard)):
-                tokens = shard.tokens(row)
-                ends = np.cumsum(shard.lengths(row))
-                yield from np.split(tokens[: ends[-1]], ends[:-1])
+def packed(folder: Path, described: Manifest, split: str) -> Iterator[np.ndarray]:
+    """The ids of each document in the shards of a split."""
+    for cell in sorted({file.cell for file in described.files if (file.kind, file.split) == ("shard", split)}):
+        for documents in whole_documents(folder, described, cell, split):
+            yield from np.split(documents.tokens, documents.offsets[1:-1])
 
 
 def holds_the_documents(folder: Path, described: Manifest) -> None:
     """The shards decode to the text of the documents, and the card's unused pieces are those that they do not use."""
     words = opened(folder, described)
     texts = pl.read_parquet(folder / "documents" / "*.parquet")["text"].to_list()
-    found = [ids for split in ("train", "validation") for ids in pieces(folder, described, split)]
+    found = [ids for split in ("train", "validation") for ids in packed(folder, described, split)]
     assert all(ids[0] == words.bos_id and ids[-1] == words.eos_id for ids in found)
     assert sorted(map(words.decode, found)) == sorted(texts)
-    used = {i for ids in pieces(folder, described, "train") for i in ids.tolist()}
+    used = {i for ids in packed(folder, described, "train") for i in ids.tolist()}
     marks = {words.unk_id, words.bos_id, words.eos_id, words.pad_id}
     unused = set(range(words.vocab_size)) - used - marks
     assert described.tokenizer["unused_pieces"] == len(unused)
