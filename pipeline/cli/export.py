@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.console import plain_errors, say
+from pipeline.manifest import Manifest, ManifestError, by_cell, load_manifest
 
 if TYPE_CHECKING:
     from pipeline.look.export import Exported
-    from pipeline.manifest import Manifest
 
 
 class Format(StrEnum):
@@ -46,7 +46,6 @@ def export_command(
     from rich.progress import Progress
 
     from pipeline.look.export import SPLITS, export
-    from pipeline.manifest import ManifestError, load_manifest
     from pipeline.shards import ShardError
     from pipeline.versions import find_version
 
@@ -71,21 +70,21 @@ def export_command(
     _show(described, kind, to, written, mixture)
 
 
-def _show(described: "Manifest", kind: Format, to: Path, written: Sequence["Exported"], mixture: bool) -> None:
+def _show(described: Manifest, kind: Format, to: Path, written: Sequence["Exported"], mixture: bool) -> None:
     say(f"{'Cell':<24} {'split':<12} {'documents':>12} {'tokens':>16}")
     for one in written:
         tokens = f"{one.tokens:,}" if one.tokens else "-"
         say(f"{one.cell:<24} {one.split:<12} {one.documents:>12,} {tokens:>16}")
     say()
     say(f"Wrote {to} from {described.name}/{described.version}; {to / 'export.json'} says what it holds.")
-    if not mixture and any(abs(row.epochs - 1) > 0.005 for row in described.mixture):
+    if not mixture and any(abs(row.epochs - 1) > 0.005 for row in by_cell(described.mixture)):
         say("Each document is there once, whatever the mixture reads; --mixture repeats or leaves out documents.")
     say(f"Next: {_next(described, kind, to, written, mixture)}")
 
 
-def _next(described: "Manifest", kind: Format, to: Path, written: Sequence["Exported"], mixture: bool) -> str:
+def _next(described: Manifest, kind: Format, to: Path, written: Sequence["Exported"], mixture: bool) -> str:
     if kind is Format.MEGATRON:
-        shares = {row.cell: row.share for row in described.mixture}
+        shares = {row.cell: row.share for row in by_cell(described.mixture)}
         cells = [one for one in written if one.split == "train"]
         if mixture:
             shares = {one.cell: one.tokens / sum(one.tokens for one in cells) for one in cells}

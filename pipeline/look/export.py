@@ -23,7 +23,7 @@ from pipeline.document import ID_TYPE, fixed_bytes, one_array
 from pipeline.files import fsync_folder, write_parquet
 from pipeline.look.megatron import MegatronFile
 from pipeline.look.whole import Whole, whole_documents
-from pipeline.manifest import Manifest, load_manifest, source_of
+from pipeline.manifest import Manifest, by_cell, load_manifest, source_of
 from pipeline.packing.held_out import is_held_out
 from pipeline.shards import ShardError
 
@@ -211,10 +211,7 @@ def _about(described: Manifest, kind: str, by_mixture: bool, written: list[Expor
 
 def epochs(described: Manifest) -> dict[str, float]:
     """How often the mixture reads each Cell."""
-    rows: dict[str, float] = {}
-    for row in described.mixture:
-        rows[row.cell] = rows.get(row.cell, 0) + (row.rows / row.rows_available if row.rows_available else 0)
-    return rows
+    return {row.cell: row.epochs for row in by_cell(described.mixture)}
 
 
 def _times(ids: npt.NDArray[np.uint8], epochs_of_cell: float) -> npt.NDArray[np.int64]:
@@ -233,7 +230,7 @@ def _export_ids(
     by_mixture: bool,
     progress: Progress,
 ) -> list[Exported]:
-    written = []
+    written, times_read = [], epochs(described)
     with writer_of(aside, described) as writer:
         for total in described.cells:
             if total.split not in splits or not total.rows:
@@ -242,7 +239,7 @@ def _export_ids(
             for documents in whole_documents(folder, described, total.cell, total.split):
                 n_rows = documents.n_rows
                 if by_mixture and total.split == "train":
-                    documents = _repeated(documents, _times(documents.ids, epochs(described).get(total.cell, 0)))
+                    documents = _repeated(documents, _times(documents.ids, times_read.get(total.cell, 0)))
                 if len(documents.ids):
                     writer.add(total.cell, total.split, documents)
                 n_documents, n_tokens = n_documents + len(documents.ids), n_tokens + len(documents.tokens)
@@ -272,6 +269,7 @@ def _export_text(
     """`<split>/<file>` for each file of documents: id as text, and TEXT_COLUMNS."""
     share, seed = described.recipe["packing"]["validation_share"], described.recipe["seed"]
     counted: dict[tuple[str, str], int] = {}
+    times_read = epochs(described)
     for file in (file for file in described.files if file.kind == "documents"):
         columns = ["id", "cluster", *TEXT_COLUMNS]
         documents = pq.read_table(folder / file.path, columns=columns, page_checksum_verification=True)
@@ -280,7 +278,7 @@ def _export_text(
             found = documents.filter(pa.array(held_out == (split == "validation")))
             keys = fixed_bytes(one_array(found["id"], ID_TYPE))
             if by_mixture and split == "train":
-                which = np.repeat(np.arange(len(keys)), _times(keys, epochs(described).get(file.source, 0)))
+                which = np.repeat(np.arange(len(keys)), _times(keys, times_read.get(file.source, 0)))
                 found, keys = found.take(pa.array(which)), keys[which]
             if len(found):
                 path = aside / split / Path(file.path).name

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.cli.export import Format, _next
 from pipeline.config import ConfigError
-from pipeline.look.export import FORMATS, SPLITS, export
+from pipeline.look.export import FORMATS, SPLITS, Exported, epochs, export
 from pipeline.look.megatron import MegatronFile
 from pipeline.look.whole import _in_order
 from pipeline.manifest import load_manifest
@@ -125,17 +126,31 @@ def test_datasets_reads_text_and_ids(small_version: Path, truth, tmp_path: Path,
 
 
 def test_the_mixture_repeats_documents(small_version: Path, truth, tmp_path: Path) -> None:
-    epochs = {row.cell: row.epochs for row in load_manifest(small_version).mixture}
-    assert epochs["main"] > 2
+    times_read = epochs(load_manifest(small_version))
+    assert times_read["main"] > 2
     to = run(small_version, "megatron", tmp_path / "to", by_mixture=True)
     texts = run(small_version, "parquet-text", tmp_path / "texts", by_mixture=True)
     for cell in ("main", "extra"):
         once, found = truth[cell, "train"], read_megatron(to / "train" / cell)
         times = [found.count(document) for document in once]
-        assert set(times) <= {int(epochs[cell]), int(epochs[cell]) + 1}
-        assert abs(len(found) / len(once) - epochs[cell]) < 0.25
+        assert set(times) <= {int(times_read[cell]), int(times_read[cell]) + 1}
+        assert abs(len(found) / len(once) - times_read[cell]) < 0.25
         assert read_megatron(to / "validation" / cell) == truth[cell, "validation"]
         assert pq.read_metadata(texts / "train" / f"{cell}-00000.parquet").num_rows == len(found)
+
+
+def test_phases_of_a_cell_add_up(small_version: Path, tmp_path: Path) -> None:
+    described = load_manifest(small_version)
+    halves = [
+        replace(row, phase=phase, share=row.share * part, epochs=row.epochs * part, rows=int(row.rows * part))
+        for phase, part in enumerate((0.75, 0.25))
+        for row in described.mixture
+    ]
+    phased = replace(described, mixture=halves)
+    assert epochs(phased) == pytest.approx(epochs(described))
+    written = [Exported(cell, "train", 1, 1) for cell in ("main", "extra")]
+    shown = [_next(d, Format.MEGATRON, tmp_path, written, mixture=False) for d in (described, phased)]
+    assert shown[0] == shown[1] and "data-path" in shown[0]
 
 
 def test_a_missing_shard_is_no_smaller_export(small_version: Path, tmp_path: Path) -> None:
