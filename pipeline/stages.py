@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -898,7 +898,7 @@ def _cells(
         ]
         known = pa.concat_tables(measured)
         values = known[cut.measure].take(pc.index_in(documents["id"], known["id"])).to_numpy().astype(np.float64)
-    return cells.assign(source, cut, documents["language"].to_pylist(), values)
+    return cells.assign(source, cut, documents["language"], values)
 
 
 def _pack_split(
@@ -974,12 +974,17 @@ def _count_tokens(
 ) -> None:
     """Tokens by language, and of them bytes and unknown ones."""
     lengths = np.diff(offsets)
-    n_bytes = np.add.reduceat(
-        words.byte_tokens()[tokens].view(np.uint8), offsets[:-1], dtype=np.int64
-    )  # no document is empty
+    is_byte = _byte_tokens(words)[tokens].view(np.uint8)
+    n_bytes = np.add.reduceat(is_byte, offsets[:-1], dtype=np.int64)  # no document is empty
     _count_sums(out, f"{split}_tokens", name, languages, pa.array(lengths))
     _count_sums(out, "byte_tokens", name, languages, pa.array(n_bytes))
     out.counts.add("unknown_tokens", name, n=int((tokens == words.unk_id).sum()))
+
+
+@lru_cache(maxsize=1)
+def _byte_tokens(words: vocab.Vocab) -> npt.NDArray[np.bool_]:
+    """Asked for each Cell and split of a Part, and each time the library is asked about every id."""
+    return words.byte_tokens()
 
 
 def _count_lengths(out: PartWriter, name: str, lengths: npt.NDArray[np.int64]) -> None:

@@ -23,6 +23,7 @@ from training.model import IGNORED
 from training.order import RowOrder
 
 ORDERED_AT_ONCE = 1024
+"""Positions that are put in order together: of one, the permutations cost as much as of many."""
 UNIGRAM_ROWS, UNIGRAM_BLOCK = 16_384, 256
 """Sequences counted for the unigram entropy: bounded work (less than twice as many), and an error far below 0.01 nats;
 and how many are read at a time."""

@@ -128,14 +128,15 @@ def _cut(recipe: Recipe, plan: Plan, store: PartStore, source: str, keys: list[s
             by_language: Mapping[str, int] = (
                 store.marker("select", key).counts.get("language_bytes", {}).get(source, {})
             )
-            languages, weights = list(by_language), np.array(list(by_language.values()), np.int64)
+            languages = pa.array(list(by_language), pa.string())
+            weights = np.array(list(by_language.values()), np.int64)
             values = None
         else:
             documents = store.table("select", key, "documents.parquet", ["id", "language"])
             columns = ["id", cut.measure, "kept_n_chars"]
             measured = store.table("measure", measures[key], "measures.parquet", list(dict.fromkeys(columns)))
             measured = measured.take(pc.index_in(documents["id"], measured["id"]))
-            languages = documents["language"].to_pylist()
+            languages = documents["language"]
             weights, values = (
                 measured[name].cast(kind).to_numpy()
                 for name, kind in (("kept_n_chars", pa.int64()), (cut.measure, pa.float64()))

@@ -1,15 +1,18 @@
 """Documents of one source -> the Cells that they are packed in."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.packing.options import OTHER, CellOptions
+from pipeline.packing.options import CellOptions
 
 
 def assign(
-    source: str, cut: CellOptions | None, languages: Sequence[str], values: npt.NDArray[np.float64] | None = None
+    source: str,
+    cut: CellOptions | None,
+    languages: pa.StringArray | pa.ChunkedArray,
+    values: npt.NDArray[np.float64] | None = None,
 ) -> list[tuple[str, npt.NDArray[np.bool_]]]:
     """The Cells of some documents of a source.
 
@@ -27,9 +30,8 @@ def assign(
         return [(source, np.ones(len(languages), np.bool_))]
     place = np.zeros(len(languages), np.int64)
     if cut.languages:
-        places = {name: at for at, name in enumerate([*cut.languages, OTHER])}
-        other = places[OTHER]
-        place += np.array([places.get(language, other) for language in languages], np.int64)
+        named = pc.index_in(languages, pa.array(cut.languages, pa.string()))
+        place += pc.fill_null(named, len(cut.languages)).to_numpy()  # OTHER is behind them (CellOptions.cell_names)
     if values is not None:
         place = place * (len(cut.edges) + 1) + np.searchsorted(np.array(cut.edges), values, side="right")
     found = [(name, place == at) for at, name in enumerate(cut.cell_names(source))]

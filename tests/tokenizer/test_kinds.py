@@ -1,6 +1,5 @@
 """Kinds of trained tokenizers beside BPE: parity with their libraries, determinism, options."""
 
-import io
 import os
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import sentencepiece
 from tokenizers import Tokenizer, models, trainers
 
 from pipeline.tokenizer import train as training
@@ -18,6 +16,7 @@ from pipeline.tokenizer.choose import choose
 from pipeline.tokenizer.options import TokenizerOptions
 from pipeline.tokenizer.train import TokenizerError, train
 from pipeline.tokenizer.vocab import load
+from tests.tokenizer.models import train as train_on_lines
 from tests.tokenizer.test_train import Words, many_words, table
 
 
@@ -28,23 +27,8 @@ def test_word_counts_give_nearly_the_unigram_model_of_the_text(words: Words) -> 
         f"{'the mill turns and grinds ' * (i % 4)}{word.strip()} of corn\n" for i, word in enumerate(many_words())
     )
     ours = train(words(text), TokenizerOptions(type="unigram", vocab_size=600), seed=0)
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(text.splitlines()),
-        model_writer=model,
-        model_type="unigram",
-        vocab_size=600,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        add_dummy_prefix=False,
-        allow_whitespace_only_pieces=True,
-        byte_fallback=True,
-        user_defined_symbols=["\n", "\t"],
-        pad_id=3,
-        num_threads=1,
-        minloglevel=3,
-    )
-    counted, peer = load(ours.model), load(model.getvalue())
+    model = train_on_lines(text.splitlines(), model_type="unigram", vocab_size=600, user_defined_symbols=["\n", "\t"])
+    counted, peer = load(ours.model), load(model)
     common = {counted.piece(i) for i in range(600)} & {peer.piece(i) for i in range(600)}
     assert len(common) > 0.9 * 600
     n_ids, n_of_peer = (len(v.encode([text])[0]) for v in (counted, peer))

@@ -1,6 +1,5 @@
 """Training: equal bytes for equal words, parity with sentencepiece on the text itself, clear errors."""
 
-import io
 import os
 import subprocess
 import sys
@@ -10,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import sentencepiece
 
 from pipeline.tokenizer import train as training
 from pipeline.tokenizer.choose import choose
 from pipeline.tokenizer.options import TokenizerOptions
 from pipeline.tokenizer.train import TokenizerError, train
 from pipeline.tokenizer.vocab import load
+from tests.tokenizer import models
 
 Words = Callable[[str], pa.Table]
 
@@ -100,23 +99,9 @@ def test_word_counts_give_the_model_of_the_text(words: Words) -> None:
         f"{'the mill turns and grinds ' * (i % 4)}{word.strip()} of corn\n" for i, word in enumerate(many_words())
     )
     ours = train(words(text), options(), seed=0).model
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(text.splitlines()),
-        model_writer=model,
-        model_type="bpe",
-        vocab_size=600,
-        character_coverage=options().character_coverage,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        add_dummy_prefix=False,
-        allow_whitespace_only_pieces=True,
-        byte_fallback=True,
-        user_defined_symbols=["\n", "\t"],
-        pad_id=3,
-        minloglevel=3,
-    )
-    assert load(ours).fingerprint == load(model.getvalue()).fingerprint
+    settings = {"vocab_size": 600, "character_coverage": options().character_coverage}
+    model = models.train(text.splitlines(), user_defined_symbols=["\n", "\t"], **settings)
+    assert load(ours).fingerprint == load(model).fingerprint
 
 
 def test_special_ids_and_symbols_have_their_places() -> None:
