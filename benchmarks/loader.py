@@ -1,8 +1,8 @@
 """The trainer's loader on random rows, one core: from shards on disk to tokens, targets, positions and documents.
 
-Rows are packed from lengths like those of web pages (log-normal, median 545 tokens) with random ids: what they say does
-not change what reading costs. Warm: all files have been read before. Cold: the system is asked to drop the files' pages
-before each round (posix_fadvise; what it keeps is not known), so that a row is read from the disk when it is asked for.
+Rows are of random ids (`random_version`): what they say does not change what reading costs. Warm: all files have been
+read before. Cold: the system is asked to drop the files' pages before each round (posix_fadvise; what it keeps is not
+known), so that a row is read from the disk when it is asked for.
 Tokens are those of documents, padding not counted.
 """
 
@@ -12,46 +12,16 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from common import arguments, finish, show
+from random_version import SEQ_LEN, write_version
 
-from pipeline import shards
-from pipeline.manifest import CellTotals, DataFile, Manifest, MixtureRow
-from pipeline.packing.pack import blocks, order_rows, pack
 from training.data import Batches, Dataset
 
-SEQ_LEN, VOCAB_SIZE = 2048, 50_000
 ROWS_OF_A_BATCH = (16, 64, 256)
 CLAIMED_ROWS = 64
 N_DOCUMENTS, QUICK_DOCUMENTS = 150_000, 40_000
 ROUNDS, TOKENS_OF_A_ROUND = 7, 30_000_000
-
-
-def write_version(folder: Path, n_documents: int) -> None:
-    """A version of two Cells with random tokens."""
-    random = np.random.default_rng(1)
-    files, cells = [], []
-    for cell in ("web", "books"):
-        lengths = random.lognormal(6.3, 1.1, n_documents // 2).astype(np.int64) + 2
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        tokens = random.integers(4, VOCAB_SIZE, int(offsets[-1]), dtype=np.uint16)
-        ids = random.integers(0, 256, (len(lengths), 16), dtype=np.uint8)
-        packed = order_rows(pack(lengths, SEQ_LEN), ids, 0)
-        path = folder / "shards" / "train" / f"{cell}-00000.arrow"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        filled = blocks(packed, tokens, offsets, ids, seq_len=SEQ_LEN, pad_id=3, dtype=np.uint16)
-        n_rows = shards.write_shard(path, filled, shards.ShardMeta(cell, "train", SEQ_LEN, 3, ""))
-        size = path.stat().st_size
-        files.append(DataFile(str(path.relative_to(folder)), "shard", "", size, n_rows, cell, cell, "train"))
-        cells.append(CellTotals(cell, "train", n_rows, int(offsets[-1]), len(lengths), 0))
-    mixture = [MixtureRow(c.cell, 0.5, 0.5, c.rows, c.rows, c.tokens, 1.0) for c in cells]
-    described = Manifest(
-        name="loader", sources=["web", "books"], recipe={}, libraries={}, assets={}, inputs=[], files=files, counts={},
-        histograms={}, tokenizer={"vocab_size": VOCAB_SIZE}, packing={"seq_len": SEQ_LEN, "dtype": "uint16"},
-        cells=cells, mixture=mixture,
-    )  # fmt: skip
-    (folder / "manifest.json").write_bytes(described.to_bytes())
 
 
 def drop_pages(folder: Path) -> None:

@@ -26,12 +26,12 @@ def joined_counts(part: Part, store: PartStore) -> tuple[manifest.Counts, dict[s
     for row in part.work["rows"]:
         markers = [store.marker(stage, row[stage]) for stage in ("extract", "measure", "judge", "select")]
         for marker in markers:
-            counts = counts + marker.counts
+            counts.take(marker.counts)
             overlap.add(marker.label.split(":")[0], marker.facts)
         inputs += markers[0].facts["inputs"]
         removals += [marker.facts["removals"] for marker in markers if "removals" in marker.facts]
     for key in part.work["pack"]:
-        counts = counts + store.marker("pack", key).counts
+        counts.take(store.marker("pack", key).counts)
     if removals:
         found = {place for one in removals for place in one["found"]}
         counts["removals"] = {"entries": removals[0]["entries"], "matched": len(found)}
@@ -129,18 +129,18 @@ def data_files(
     taken: dict[str, int] = {}
     of_part: dict[str, list[str]] = {}  # key of a Select Part -> its documents and decisions
 
-    def add(stage: str, key: str, name: str, folder: str, stem: str, **fields: Any) -> None:
+    def add(stage: str, key: str, name: str, folder: str, stem: str, kind: str, **fields: Any) -> None:
         committed = store.marker(stage, key).file(name)
-        if committed.rows == 0 and fields["kind"] != "tokenizer":
+        if committed.rows == 0 and kind != "tokenizer":
             return
         number = taken[f"{folder}/{stem}"] = taken.get(f"{folder}/{stem}", -1) + 1
         suffix = Path(name).suffix
         path = f"{folder}/{stem}{suffix}" if stem == "tokenizer" else f"{folder}/{stem}-{number:05d}{suffix}"
         files.append(
-            manifest.DataFile(path, sha256=committed.sha256, size=committed.size, rows=committed.rows, **fields)
+            manifest.DataFile(path, kind, sha256=committed.sha256, size=committed.size, rows=committed.rows, **fields)
         )
         origins.append(f"{stage}/{key}/{name}")
-        if fields["kind"] in ("documents", "decisions"):
+        if kind in ("documents", "decisions"):
             of_part.setdefault(key, []).append(path)
 
     for row in part.work["rows"]:

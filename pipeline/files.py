@@ -12,14 +12,13 @@ import secrets
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-
-import fsspec
 
 from pipeline.manifest import Counts, canonical_json
 
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     import pyarrow.compute as pc
 
 MARKER = "part.json"
+TIME = "time.json"
+"""Beside a marker, and not a part of it: the same Part takes another time on another day."""
 ROW_GROUP_ROWS = 16_384
 FAULT_VARIABLE = "GRISTMILL_FAULT"
 _ASIDE = ".aside-"
@@ -73,6 +74,8 @@ class Folder:
     """A folder at a local path or an fsspec URL."""
 
     def __init__(self, url: str) -> None:
+        import fsspec  # late: looking a record up is to be quick, and reads local files only
+
         self.url = url
         try:
             self.fs, self.root = fsspec.core.url_to_fs(url)
@@ -235,6 +238,12 @@ class PartStore:
         files = tuple(PartFile(**f) for f in value.pop("files"))
         return Marker(files=files, counts=Counts(value.pop("counts")), **value)
 
+    def seconds(self, stage: str, key: str) -> float | None:
+        """How long a committed Part took, by the clock; None where that is not known."""
+        with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+            return float(json.loads(self.folder.read(f"{stage}/{key}/{TIME}"))["wall_s"])
+        return None
+
     def table(
         self,
         stage: str,
@@ -316,6 +325,7 @@ class PartWriter:
         self.files: list[PartFile] = []
         self.counts = Counts()
         self.facts: dict[str, Any] = {}
+        self._begun = time.monotonic()
 
     def write(self, name: str, write: Callable[[Path], None], rows: int) -> PartFile:
         """Commit the file `name`, filled by `write`."""
@@ -337,6 +347,7 @@ class PartWriter:
     def commit(self) -> None:
         """Write the marker: from now on the Part is done."""
         fault(f"{self.stage}:before_marker")
+        self.folder.commit_bytes(TIME, canonical_json({"wall_s": round(time.monotonic() - self._begun, 3)}))
         value = {
             "stage": self.stage,
             "key": self.key,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.files import MARKER, DamagedError, Marker, PartStore
-from pipeline.plan import STAGES
+from pipeline.plan import STAGES, Part
 from pipeline.versions import MANIFEST, WORK
 
 RUNS = "runs"
@@ -36,8 +36,8 @@ def find(dataset: Path) -> Leftovers:
     """Sort what lies in `dataset`. The Describe Parts of present versions are in no list: they say that all is done."""
     store = PartStore(str(dataset))
     present, gone = _described(dataset, store)
-    needed = {name for marker in present for name in _lineage(store, marker)}
-    was_needed = {name for marker in gone for name in _lineage(store, marker)}
+    needed = {name for marker in present for name in lineage(store, marker)}
+    was_needed = {name for marker in gone for name in lineage(store, marker)}
     present_keys = {marker.key for marker in present}
     found = Leftovers(unneeded=sorted(path for path in dataset.glob(".aside-*") if path.is_dir()))
     for stage in STAGES:
@@ -80,8 +80,9 @@ def _marker(store: PartStore, stage: str, key: str) -> Marker | None:
         return None
 
 
-def _lineage(store: PartStore, described: Marker) -> Iterator[Name]:
-    """Every Part that a version was made from, by the inputs in the markers (see `pipeline.plan`)."""
+def lineage(store: PartStore, described: Marker | Part) -> Iterator[Name]:
+    """Every Part that a version was made from, by the inputs in the markers (see `pipeline.plan`); `described`: of
+    Describe, which is one of them."""
     cluster, selected, dropped, tokenizer, packed = described.ingredients["inputs"]
     yield "describe", described.key
     yield "cluster", cluster

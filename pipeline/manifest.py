@@ -7,7 +7,7 @@ times, hosts and costs belong to `runs/*.json`.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,26 @@ class Counts(dict[str, Any]):
     def __add__(self, other: Mapping[str, Any]) -> "Counts":
         return Counts(_add(self, other))
 
+    def take(self, other: Mapping[str, Any]) -> None:
+        """Add `other` here, in time that goes by its size alone. Its branches may become branches of this tree, so it
+        is not to be used again."""
+        _take(self, other)
+
     def add(self, *path: str, n: int = 1) -> None:
         """Add `n` to the leaf at `path`."""
         node: dict[str, Any] = self
         for name in path[:-1]:
             node = node.setdefault(name, {})
         node[path[-1]] = node.get(path[-1], 0) + int(n)
+
+
+def _take(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for name, value in other.items():
+        found = into.get(name)
+        if isinstance(found, dict) and isinstance(value, Mapping):
+            _take(found, value)
+        else:
+            into[name] = value if name not in into else _add(found, value)
 
 
 def _add(a: Any, b: Any) -> Any:
@@ -124,6 +138,22 @@ class MixtureRow:
     stretch: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """The beginning of a document that was kept (`reason` is "") or dropped, personal data replaced.
+
+    `id` in hexadecimal; `n_chars`: characters of the whole text."""
+
+    source: str
+    reason: str
+    id: str
+    language: str
+    url: str
+    title: str
+    n_chars: int
+    text: str
+
+
 OFTEN_READ = 2.0
 """Epochs above which a Cell is warned of. Repeating text up to four times costs little against new text and pays less
 and less beyond (Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", arXiv 2305.16264, section 5); who
@@ -162,7 +192,8 @@ class Manifest:
     """All that a version consists of.
 
     `sources`: names in the recipe's order, which a survivor rule may use. `recipe`: as resolved, presets written out.
-    `counts`: a `Counts` tree, whose keys docs/architecture.md lists.
+    `counts`: a `Counts` tree, whose keys docs/architecture.md lists. `examples`: documents drawn by their ids, to be
+    looked at.
     """
 
     name: str
@@ -178,6 +209,7 @@ class Manifest:
     packing: dict[str, Any]
     cells: list[CellTotals]
     mixture: list[MixtureRow]
+    examples: list[Example] = field(default_factory=list)
     format: str = FORMAT
 
     def to_bytes(self) -> bytes:
@@ -222,7 +254,8 @@ def read_manifest(raw: bytes, path: str) -> Manifest:
         files = [DataFile(**f | {"made_from": tuple(f.get("made_from", ()))}) for f in value.pop("files")]
         cells = [CellTotals(**c) for c in value.pop("cells")]
         mixture = [MixtureRow(**m) for m in value.pop("mixture")]
-        return Manifest(files=files, cells=cells, mixture=mixture, **value)
+        examples = [Example(**e) for e in value.pop("examples", ())]
+        return Manifest(files=files, cells=cells, mixture=mixture, examples=examples, **value)
     except (KeyError, TypeError) as error:
         raise ManifestError(
             f"{path}: not the fields of {FORMAT} ({error}); was it written by another program?"

@@ -23,6 +23,13 @@ QUALITY_NAME: Final = r"^[a-z0-9][a-z0-9_]{0,39}$"
 LOOK_PREFIX: Final = "look_"
 """In front of a measure's name: the fate of a page that a look at this measure dropped, before it was extracted."""
 
+VERDICT_PREFIX: Final = "verdict_"
+"""With the place of a datatrove step among such steps, from 0, behind it: the column of a recipe's measures that says
+"" of a document that passes the step, else the reason that its class gives."""
+
+PAGE_COUNTS: Final = ("page_bytes", "page_tags", "page_depth")
+"""What the first look at a page counts: its bytes, start tags, and elements inside each other."""
+
 LANGUAGE_STOPS: Final = "n_stop_words_of_language"
 
 _GOPHER: Final = "Gopher (Rae et al. 2021, arXiv 2112.11446, appendix A.1.1), as counted by datatrove 0.10.1"

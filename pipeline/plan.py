@@ -63,7 +63,7 @@ STAGES: Mapping[str, StageSpec] = {
     for spec in (
         StageSpec(
             "extract",
-            2,
+            3,
             (
                 "pipeline.sources.read",
                 "pipeline.extract.charset",
@@ -109,8 +109,14 @@ STAGES: Mapping[str, StageSpec] = {
         StageSpec("cluster", 2, ("pipeline.dedup.cluster", "pipeline.dedup.stored"), ("numpy", "pyarrow")),
         StageSpec(
             "select",
-            4,
-            ("pipeline.text.spans", "pipeline.steps.overlap", "pipeline.steps.pii.scrubber", "pipeline.text.words"),
+            5,
+            (
+                "pipeline.card.sampling",
+                "pipeline.text.spans",
+                "pipeline.steps.overlap",
+                "pipeline.steps.pii.scrubber",
+                "pipeline.text.words",
+            ),
             ("phonenumbers", "pyarrow"),
         ),
         StageSpec(
@@ -132,7 +138,7 @@ STAGES: Mapping[str, StageSpec] = {
             ("sentencepiece", "tokenizers", "numpy", "pyarrow"),
         ),
         StageSpec(
-            "describe", 3, ("pipeline.manifest", "pipeline.assembly", "pipeline.mixture.plan", "pipeline.card.markdown")
+            "describe", 4, ("pipeline.manifest", "pipeline.assembly", "pipeline.mixture.plan", "pipeline.card.markdown")
         ),
     )
 }
@@ -292,7 +298,7 @@ def _hashes(field: str, lists: Mapping[str, ListFile]) -> dict[str, str]:
     return {f"{field}.{name}": file["sha256"] for name, file in lists.items()}
 
 
-def _pack_groups(recipe: Recipe, extracts: list[Part]) -> list[list[int]]:
+def _pack_groups(recipe: Recipe, extracts: Sequence[Part]) -> list[list[int]]:
     """Indices of consecutive Parts of one source whose inputs sum to at most `pack_mb`."""
     groups: list[list[int]] = []
     filled, source = 0, ""
@@ -454,6 +460,30 @@ def _select_parts(
     return select, dropped
 
 
+def _pack_parts(
+    recipe: Recipe,
+    dump: Mapping[str, Any],
+    extract: Sequence[Part],
+    measure: Sequence[Part],
+    select: Sequence[Part],
+    tokenizer: str,
+) -> list[Part]:
+    """How a source is cut into Cells is a matter of its own Parts only."""
+    cells = dump["packing"]["cells"]
+    shared = {"packing": {k: v for k, v in dump["packing"].items() if k != "cells"}, "seed": recipe.seed}
+    if recipe.dedup.repeat_by_cluster_size:
+        shared["dedup"] = {"repeat_by_cluster_size": dump["dedup"]["repeat_by_cluster_size"]}
+    pack = []
+    for group in _pack_groups(recipe, extract):
+        first, last = extract[group[0]], extract[group[-1]]
+        source, keys = first.work["slices"][0]["source"], [select[i].key for i in group]
+        label = first.label + (f" to {last.label}" if len(group) > 1 else "")
+        fields = shared | ({"cells": cells[source]} if source in cells else {})
+        work = {"select": keys, "tokenizer": tokenizer, "source": source, "measure": [measure[i].key for i in group]}
+        pack.append(_part("pack", label, fields, [keys, tokenizer], work))
+    return pack
+
+
 def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
     dump = recipe.model_dump(mode="json")
     sources = list(recipe.sources)
@@ -506,28 +536,11 @@ def _plan(recipe: Recipe, cuts: Iterable[Sequence[Slice]]) -> Plan:
         if recipe.keep.dropped_text
     ]
     tokenizer = _tokenizer_part(recipe, selected)
-    cells = dump["packing"].pop("cells")
-    pack_fields = {"packing": dump["packing"], "seed": recipe.seed}
-    if recipe.dedup.repeat_by_cluster_size:
-        pack_fields["dedup"] = {"repeat_by_cluster_size": dump["dedup"]["repeat_by_cluster_size"]}
-    pack = []
-    for group in _pack_groups(recipe, extract):
-        keys = [select[i].key for i in group]
-        source = extract[group[0]].work["slices"][0]["source"]
-        label = f"{extract[group[0]].label}" + (f" to {extract[group[-1]].label}" if len(group) > 1 else "")
-        work = {
-            "select": keys,
-            "tokenizer": tokenizer.key,
-            "source": source,
-            "measure": [measure[i].key for i in group],
-        }
-        fields = pack_fields | ({"cells": cells[source]} if source in cells else {})
-        pack.append(_part("pack", label, fields, [keys, tokenizer.key], work))
+    pack = _pack_parts(recipe, dump, extract, measure, select, tokenizer.key)
     packed = [p.key for p in pack]
-    work = {"rows": [{**r, "select": k} for r, k in zip(rows, selected, strict=True)]}
+    work: dict[str, Any] = {"rows": [{**r, "select": k} for r, k in zip(rows, selected, strict=True)]}
     work |= {"cluster": cluster.key, "tokenizer": tokenizer.key, "pack": packed, "dropped": [p.key for p in dropped]}
     work["assets"] = hashes | _hashes("url", lists) | _hashes("removals", removals)
-    dump["packing"]["cells"] = cells
     describe_fields = dump | {"libraries": all_libraries(recipe.steps, recipe.url.lists), "assets": work["assets"]}
     inputs = [cluster.key, selected, work["dropped"], tokenizer.key, packed]
     describe = _part("describe", "all", describe_fields, inputs, work)

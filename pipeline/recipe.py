@@ -71,6 +71,11 @@ class KeepOptions(Options):
         description="What duplicates of the documents are found by, for `dedup.against` of later versions: "
         "`signatures/` in the version, 4 bytes for each MinHash value of a document.",
     )
+    examples: bool = Field(
+        True,
+        description="The beginnings of ten documents kept of each source and ten dropped for each reason, personal "
+        "data replaced: in the manifest, for the card's page.",
+    )
 
 
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]

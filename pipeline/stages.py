@@ -23,6 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import assembly, manifest, shards, versions
+from pipeline.card import sampling
+from pipeline.card.cost import add_up
 from pipeline.card.markdown import renderings
 from pipeline.dedup.cluster import cluster as cluster_documents
 from pipeline.dedup.keys import keys_of, signature_column, signed_schema
@@ -51,12 +53,23 @@ from pipeline.extract.textform import text_form
 from pipeline.extract.verdicts import Verdicts
 from pipeline.extract.worker import Extractor
 from pipeline.files import DamagedError, Folder, PartStore, PartWriter
-from pipeline.measures import KEPT_PREFIX, LANGUAGE_STOPS, LOOK_PREFIX, MEASURES, QUALITY_PREFIX, quality_measure
+from pipeline.ledger.write import parts_of, write_ledger
+from pipeline.leftovers import lineage
+from pipeline.measures import (
+    KEPT_PREFIX,
+    LANGUAGE_STOPS,
+    LOOK_PREFIX,
+    MEASURES,
+    PAGE_COUNTS,
+    QUALITY_PREFIX,
+    VERDICT_PREFIX,
+    quality_measure,
+)
 from pipeline.mixture.plan import plan as plan_mixture
 from pipeline.packing import cells, concat
 from pipeline.packing import pack as packing
 from pipeline.packing.held_out import is_held_out
-from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, Part, all_libraries
+from pipeline.plan import LANGUAGE_MODEL, QUALITY_MODELS, STAGES, Part, all_libraries
 from pipeline.recipe import Recipe
 from pipeline.sources.digest import slice_digest
 from pipeline.sources.items import read_items
@@ -65,7 +78,7 @@ from pipeline.sources.record import FATES_OF_KINDS, Record, Slice
 from pipeline.steps.limits import JUDGED, applies
 from pipeline.steps.limits import judge as judge_limits
 from pipeline.steps.model_files import find
-from pipeline.steps.options import OVERLAP_RULE, VERDICT_PREFIX, CountedStep, DatatroveStep, Limit, LineStep
+from pipeline.steps.options import OVERLAP_RULE, CountedStep, DatatroveStep, Limit, LineStep
 from pipeline.steps.overlap import Benchmarks, totals
 from pipeline.steps.overlap_options import OverlapOptions
 from pipeline.steps.pii.scrubber import Ordinals, Scrubber
@@ -107,10 +120,12 @@ ON_RECORD: ContextVar[Callable[[Record], None]] = ContextVar("ON_RECORD", defaul
 
 
 def extract(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
-    """Read raw slices; write `documents.parquet` (RAW_DOCUMENT) and `fates.parquet` (FATE), one row a record in all."""
+    """Read raw slices; write `documents.parquet` (RAW_DOCUMENT) and `fates.parquet` (FATE), one row a record in all; of
+    pages also `looks.parquet`, what the looks found."""
     rules = UrlRules(recipe.url, part.work["lists"])
     documents: list[tuple[Any, ...]] = []
     fates: list[tuple[Any, ...]] = []
+    looks, looked = list[tuple[Any, ...]](), _looks_schema(recipe)
     digests: list[dict[str, Any]] = []
     extractor = _extractor(recipe.extract.model_dump_json())
     extractor.verdicts = Verdicts(store.dataset, _conditions(recipe, part))
@@ -122,6 +137,8 @@ def extract(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
             for record in batch:
                 key = document_id(piece.source, record.path, record.offset)
                 where = (key, piece.source, record.path, record.offset, record.url)
+                if record.looks:
+                    looks.append((key, *(record.looks.get(name) for name in looked.names[1:])))
                 if record.fate:
                     fates.append((*where, record.fate, record.detail))
                 else:
@@ -142,6 +159,15 @@ def extract(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> No
     out.facts["inputs"] = digests
     out.write_table("documents.parquet", document_table)
     out.write_table("fates.parquet", fate_table)
+    if looks:
+        out.write_table("looks.parquet", sorted_table(looks, looked))
+
+
+def _looks_schema(recipe: Recipe) -> pa.Schema:
+    """`id`, what the first look counts, and the measures of the second: null of a page that an earlier look dropped."""
+    kinds = {"number": pa.float64(), "word": pa.string()}
+    asked = {look.measure: kinds[MEASURES[look.measure].kind] for look in recipe.extract.bounds}
+    return pa.schema({"id": ID_TYPE, **dict.fromkeys(PAGE_COUNTS, pa.int64()), **asked})
 
 
 @cache
@@ -216,6 +242,7 @@ def _look_at_bytes(options: ExtractOptions, pages: list[tuple[Record, bytes]]) -
     """The first look: bounds on the bytes of a page and on its markup, which no parser has seen yet."""
     n_tags, depths = count_markup(pa.array([page for _, page in pages], pa.large_binary()).cast(pa.large_string()))
     for (record, _), tags, depth in zip(pages, n_tags.tolist(), depths.tolist(), strict=True):
+        record.looks = dict(zip(PAGE_COUNTS, (len(record.html or ""), tags, depth), strict=True))
         if len(record.html or "") < options.min_page_bytes:
             record.fate, record.detail = "page_too_small", f"under {options.min_page_bytes} bytes"
         elif tags > options.max_tags:
@@ -253,6 +280,9 @@ def _look_at_what_shows(
 
 def _judge_looks(seen: list[tuple[Record, str]], columns: Mapping[str, Any], looks: list[Limit]) -> None:
     table = pa.table({"id": pa.nulls(len(seen), ID_TYPE), **columns})
+    for name in {look.measure for look in looks}:
+        for (record, _), value in zip(seen, table[name].to_pylist(), strict=True):
+            record.looks[name] = value
     for (record, _), fate in zip(seen, judge_limits(table, tuple(looks))["drop_reason"].to_pylist(), strict=True):
         record.fate = fate
 
@@ -689,8 +719,9 @@ def _removed_ids(store: PartStore, rows: list[Mapping[str, str]]) -> pa.ChunkedA
 
 
 def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
-    """Write `documents.parquet` (DOCUMENT, the clean ones), `words.parquet` and `decisions.parquet` (DECISION, one row
-    a record); or, in a Part that `keep` asks for, `dropped.parquet`: the text of the other documents."""
+    """Write `documents.parquet` (DOCUMENT, the clean ones), `words.parquet`, `decisions.parquet` (DECISION, one row a
+    record), `examples.parquet` and, if there are any, `replacements.parquet` (personal data, by document and kind); or,
+    in a Part that `keep` asks for, `dropped.parquet`: the text of the other documents."""
     documents = store.table("extract", part.work["extract"], "documents.parquet")
     fates = store.table("extract", part.work["extract"], "fates.parquet")
     rewritten = ["rewritten"] * _has_classes(recipe)
@@ -722,6 +753,9 @@ def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> Non
     for value, n in _value_counts(duplicate.filter(pc.not_equal(duplicate, ""))):
         out.counts.add("dropped", name, value, n=n)
     out.write_table("documents.parquet", clean)
+    if (replacements := _replacements(clean["id"], replaced)).num_rows:
+        out.write_table("replacements.parquet", replacements)
+    out.write_table("examples.parquet", _examples(clean, documents, reason, scrubber))
     out.write_table("words.parquet", count_words(one_array(clean["text"], pa.large_string())))
     found = documents.append_column("survivor", survivor).append_column("similarity", clusters["similarity"].take(at))
     out.write_table("decisions.parquet", _decisions(found, reason, fates, scrubber))
@@ -735,8 +769,10 @@ def select(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> Non
             out.write_batch("signatures.arrow", kept)
 
 
-def _clean(documents: pa.Table, measures: pa.Table | None, scrubber: Scrubber) -> tuple[pa.Table, dict[str, int]]:
-    """Documents in their final form, and how many pieces of personal data were replaced, by kind.
+def _clean(
+    documents: pa.Table, measures: pa.Table | None, scrubber: Scrubber
+) -> tuple[pa.Table, dict[str, npt.NDArray[np.int64]]]:
+    """Documents in their final form, and how many pieces of personal data were replaced in each, by kind.
 
     `measures` say what the Rewrites left; without them the whole text stays.
     """
@@ -747,14 +783,14 @@ def _clean(documents: pa.Table, measures: pa.Table | None, scrubber: Scrubber) -
             texts = pc.coalesce(one_array(measures["rewritten"], pa.large_string()), texts)
     # The URL comes first, so that it reads as in the decisions, where it is scrubbed alone.
     columns: dict[str, Any] = {name: documents[name] for name in ("url", "canonical_url", "title")} | {"text": texts}
-    replaced: dict[str, int] = {}
+    replaced: dict[str, npt.NDArray[np.int64]] = {}
     ordinals: Ordinals = defaultdict(dict)
     for column, values in columns.items():
         scrub = scrubber.scrub_urls if column.endswith("url") else scrubber.scrub
         scrubbed, found = scrub(one_array(values, pa.large_string()), ordinals)
         columns[column] = scrubbed
         for kind, n in found.items():
-            replaced[kind] = replaced.get(kind, 0) + int(n.sum())
+            replaced[kind] = replaced.get(kind, 0) + n
     columns["hash"] = exact_hash(columns["text"])
     for column in DOCUMENT.names:
         columns.setdefault(column, documents[column] if column in documents.column_names else None)
@@ -767,6 +803,15 @@ def _dropped(documents: pa.Table, reason: pa.ChunkedArray, scrubber: Scrubber) -
     mask = pc.invert(pc.is_in(reason, pa.array(["", REMOVED, COPY_OF_REMOVED])))
     rest = documents.filter(mask)
     return _clean(rest, None, scrubber)[0].append_column("reason", reason.filter(mask))
+
+
+def _examples(clean: pa.Table, documents: pa.Table, reason: pa.ChunkedArray, scrubber: Scrubber) -> pa.Table:
+    """Beginnings of a few kept documents, and of a few dropped for each reason."""
+    chosen = pa.array(sampling.first_of_each(reason))
+    dropped = _dropped(documents.filter(chosen), reason.filter(chosen), scrubber)
+    kept = clean.slice(0, sampling.N)
+    kept = kept.append_column("reason", pa.array([""] * len(kept), pa.string()))
+    return sampling.excerpts(pa.concat_tables([kept, dropped.cast(kept.schema)]))
 
 
 def _decisions(documents: pa.Table, reason: pa.ChunkedArray, fates: pa.Table, scrubber: Scrubber) -> pa.Table:
@@ -788,7 +833,18 @@ def _count_bytes(out: PartWriter, name: str, texts: pa.ChunkedArray, reason: pa.
     _count_sums(out, "dropped_bytes", name, reason.filter(dropped), n_bytes.filter(dropped))
 
 
-def _count_clean(out: PartWriter, name: str, clean: pa.Table, replaced: Mapping[str, int]) -> None:
+def _replacements(ids: pa.ChunkedArray, replaced: Mapping[str, npt.NDArray[np.int64]]) -> pa.Table:
+    """How many pieces of personal data were replaced in the documents that had some: `id`, `kind`, `count`, by id."""
+    schema = pa.schema({"id": ID_TYPE, "kind": pa.string(), "count": pa.int64()})
+    found = [schema.empty_table()]
+    for kind, n in replaced.items():
+        rows = np.flatnonzero(n)
+        columns = [ids.take(pa.array(rows)), pa.array([kind] * len(rows), pa.string()), pa.array(n[rows])]
+        found.append(pa.table(columns, schema=schema))
+    return pa.concat_tables(found).sort_by([("id", "ascending"), ("kind", "ascending")])
+
+
+def _count_clean(out: PartWriter, name: str, clean: pa.Table, replaced: Mapping[str, npt.NDArray[np.int64]]) -> None:
     n_bytes = pc.binary_length(clean["text"])
     out.counts.add("documents", name, n=clean.num_rows)
     out.counts.add("utf8_bytes", name, n=pc.sum(n_bytes).as_py() or 0)
@@ -801,7 +857,7 @@ def _count_clean(out: PartWriter, name: str, clean: pa.Table, replaced: Mapping[
     hosts = pa.array([host_of(url) for url in clean["url"].to_pylist()], pa.string())
     _count_values(out, "domains", name, hosts.filter(pc.not_equal(hosts, "")))
     for kind, n in sorted(replaced.items()):
-        out.counts.add("pii", name, kind, n=n)
+        out.counts.add("pii", name, kind, n=int(n.sum()))
 
 
 # -- 6. Tokenizer: word counts of the clean text -> pieces -------------------------------------------------------------
@@ -1002,7 +1058,8 @@ def _write_shard(blocks: Iterator[packing.Sequences], meta: shards.ShardMeta, pa
 
 
 def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> None:
-    """Join the markers of all Parts into a Manifest, check the sums, and publish the version with its card."""
+    """Join the markers of all Parts into a Manifest, check the sums, and publish the version with its card; then write
+    the index of its records beside it."""
     counts, histograms, inputs = assembly.joined_counts(part, store)
     totals = assembly.cell_totals(part, store)
     assembly.check_sums(counts, totals)
@@ -1023,9 +1080,28 @@ def describe(recipe: Recipe, part: Part, store: PartStore, out: PartWriter) -> N
         packing={"seq_len": recipe.packing.seq_len, "dtype": shards.token_dtype(tokenizer_facts["vocab_size"]).name},
         cells=totals,
         mixture=plan_mixture(totals, recipe.mixture),
+        examples=_drawn(part, store) if recipe.keep.examples else [],
     )
-    versions.publish(store.dataset, described, origins, renderings(described, described.version))
+    made_from = sorted((name for name in lineage(store, part) if name[0] != "describe"), key=_place)
+    spent = add_up((stage, store.seconds(stage, key)) for stage, key in made_from)
+    versions.publish(store.dataset, described, origins, renderings(described, described.version, spent))
+    published = dict(zip(origins, (file.path for file in files), strict=True))
+    parts = parts_of(part.work["rows"], published, (_source(store, row) for row in part.work["rows"]))
+    write_ledger(store.dataset.child(described.version), described, parts, part.work["cluster"], store)
     out.facts["version"] = described.version
+
+
+def _source(store: PartStore, row: Mapping[str, str]) -> str:
+    return store.marker("extract", row["extract"]).label.split(":")[0]
+
+
+def _place(name: tuple[str, str]) -> int:
+    """Of a Part's stage in the corridor."""
+    return list(STAGES).index(name[0])
+
+
+def _drawn(part: Part, store: PartStore) -> list[manifest.Example]:
+    return sampling.drawn(store.table("select", row["select"], "examples.parquet") for row in part.work["rows"])
 
 
 def _used_pieces(part: Part, store: PartStore, facts: Mapping[str, Any]) -> dict[str, int]:

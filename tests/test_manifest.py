@@ -1,5 +1,6 @@
 """Counts add in any order, and a version is the hash of a manifest's bytes."""
 
+import copy
 import dataclasses
 import json
 from pathlib import Path
@@ -28,7 +29,19 @@ def test_counts_add_to_the_same_in_any_order(parts, random_) -> None:
     assert total(joined) == sum(total(p) for p in parts)
 
 
+@given(st.lists(trees))
+def test_counts_taken_one_after_another_are_their_sum(parts) -> None:
+    taken = Counts()
+    for part in copy.deepcopy(parts):
+        taken.take(part)
+    assert taken == sum(map(Counts, parts), Counts())
+    assert list(taken) == list(sum(map(Counts, parts), Counts()))  # the order, too
+
+
 def test_counts_of_different_shape_do_not_add() -> None:
+    for a, b in (({"a": 1}, {"a": {"b": 1}}), ({"a": {"b": 1}}, {"a": 1}), ({"a": [1]}, {"a": [1, 2]})):
+        with pytest.raises(TypeError, match="different shape"):
+            Counts(a).take(b)
     with pytest.raises(TypeError, match="different shape"):
         Counts({"a": 1}) + {"a": {"b": 1}}
     with pytest.raises(TypeError, match="different shape"):

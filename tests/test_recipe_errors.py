@@ -1127,7 +1127,7 @@ def test_each_command_knows_the_file_of_the_other(repository: Path) -> None:
         2,
         "",
         "error: r.yaml:1:1: this is a recipe, for `pipeline run`: it has name, sources; it needs data, output, model, batch, optim, "
-        "schedule, n_steps, precision, device, compile, evaluate, checkpoint, sample, seed; allowed too: start_from, "
+        "schedule, n_steps, precision, device, compile, spikes, evaluate, checkpoint, sample, seed; allowed too: start_from, "
         "activation_checkpointing\n",
     )
 

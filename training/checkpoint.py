@@ -5,7 +5,7 @@
                               state.json              everything else, and the sha256 of the two files above
 
 A checkpoint is written aside, fsynced and renamed, so a folder named `step-*` is whole even after a power cut. Nothing
-is pickled. The bytes depend on the run alone: no times, no hosts.
+is pickled. The bytes depend on the run alone: no times, no hosts. A `Saver` writes while training goes on.
 """
 
 import hashlib
@@ -13,7 +13,10 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +25,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from pipeline.manifest import canonical_json
-from training.config import TrainConfig, TrainingError
+from pipeline.manifest import Manifest, canonical_json
+from training.config import CheckpointOptions, TrainConfig, TrainingError
 from training.model import Transformer
 from training.optim import Optimizer
+from training.spikes import History
 
-FORMAT = "gristmill-checkpoint/1"
+FORMAT = "gristmill-checkpoint/2"
 FOLDER = "checkpoints"
 STATE, MODEL, OPTIMIZER = "state.json", "model.safetensors", "optimizer.safetensors"
 _PREFIX, _ASIDE = "step-", ".aside-"
@@ -42,13 +46,16 @@ class Progress:
     """Where a run stands.
 
     `position` counts Sequences consumed, `n_updates` the optimizer's updates, `tokens` the tokens seen of each Cell.
-    `skipped` lists where the windows began whose loss or gradient was no finite number, and which changed no weight.
+    `skipped` lists where the windows begin that change no weight, because loss or gradient stood out or was no finite
+    number; after a rollback, windows ahead are among them. `n_objections` counts such windows since the last update.
     """
 
     position: int = 0
     n_updates: int = 0
+    n_objections: int = 0
     skipped: list[int] = field(default_factory=list)
     tokens: dict[str, int] = field(default_factory=dict)
+    history: History = field(default_factory=History)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,41 +89,122 @@ def identity(config: TrainConfig, version: str, tokenizer: str) -> Identity:
     return Identity(version, tokenizer, json.loads(canonical_json(config.decisive())))
 
 
-def save(
-    output: Path,
-    step: int,
-    model: Transformer,
-    optimizer: Optimizer,
-    progress: Progress,
-    run: Identity,
-    keep: int,
-) -> Path:
-    """Write `output/checkpoints/step-NNNNNNNN`, then remove half-written checkpoints and all but the newest `keep`."""
-    folder = folder_of(output, step)
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What made a checkpoint, for a reader: the dataset's name, the sha256 of its recipe and of the trainer's code."""
+
+    dataset: str
+    recipe: str
+    code: str
+
+
+def origin(manifest: Manifest) -> Origin:
+    """The origin of checkpoints trained on the version of `manifest`."""
+    recipe = hashlib.sha256(canonical_json(manifest.recipe)).hexdigest()
+    return Origin(manifest.name, recipe, _code_digest())
+
+
+@cache
+def _code_digest() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a checkpoint says beside its tensors."""
+
+    step: int
+    progress: Progress
+    identity: Identity
+    origin: Origin
+
+    def to_json(self, files: Mapping[str, Mapping[str, Any]]) -> str:
+        """The text of `state.json`; `files` gives sha256 and size of each file of tensors."""
+        value = {
+            "format": FORMAT,
+            "step": self.step,
+            **asdict(self.progress),
+            **asdict(self.identity),
+            "origin": asdict(self.origin),
+            "libraries": {"torch": torch.__version__},
+            "files": files,
+        }
+        return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+class Saver:
+    """Writes checkpoints in a thread of its own, one at a time. Only copying the tensors holds training up."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: Future[Path] | None = None
+
+    def save(
+        self, output: Path, model: Transformer, optimizer: Optimizer, state: State, options: CheckpointOptions
+    ) -> None:
+        """Write the present state to `output/checkpoints/step-NNNNNNNN`, then remove half-written checkpoints and those
+        that `options` does not keep; after the one before is written.
+
+        Raises:
+            OSError: if the one before could not be written, such as for a full disk. Older ones are whole.
+        """
+        self.wait()
+        tensors = {MODEL: _copies(dict(model.named_parameters())), OPTIMIZER: _copies(optimizer.tensors())}
+        state = replace(state, progress=deepcopy(state.progress))  # which changes while this is written
+        self._writing = self._thread.submit(_write, output, tensors, state, options)
+
+    def check(self) -> None:
+        """Raises OSError if a checkpoint could not be written. Does not wait."""
+        if self._writing and self._writing.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Return when nothing is being written. Raises OSError as `save`."""
+        writing, self._writing = self._writing, None
+        if writing:
+            writing.result()
+
+
+def _write(output: Path, tensors: Mapping[str, dict[str, Tensor]], state: State, options: CheckpointOptions) -> Path:
+    folder = folder_of(output, state.step)
     aside = folder.with_name(_ASIDE + folder.name)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    tensors = {MODEL: _weights(model), OPTIMIZER: optimizer.tensors()}
     for name, content in tensors.items():
         save_file(content, aside / name)
-    state = {
-        "format": FORMAT,
-        "step": step,
-        **asdict(progress),
-        **asdict(run),
-        "libraries": {"torch": torch.__version__},
-        "files": {name: {"sha256": _sha256(aside / name), "size": (aside / name).stat().st_size} for name in tensors},
-    }
-    (aside / STATE).write_text(json.dumps(state, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
+    files = {name: {"sha256": _sha256(aside / name), "size": (aside / name).stat().st_size} for name in tensors}
+    (aside / STATE).write_text(state.to_json(files), encoding="utf-8")
     for path in (*aside.iterdir(), aside):
         _fsync(path)
     if folder.exists():  # a damaged one of the same step, passed over when the run was continued
         shutil.rmtree(folder)
     aside.rename(folder)
     _fsync(folder.parent)
-    for old in (*found(output)[keep:], *unfinished(output)):
+    for old in (*_surplus(output, options), *unfinished(output)):
         shutil.rmtree(old)
     return folder
+
+
+def _surplus(output: Path, options: CheckpointOptions) -> list[Path]:
+    """Checkpoints that need not be kept. The newest one made on schedule is, since a rollback goes back to it."""
+    folders = found(output)
+    on_schedule = [folder for folder in folders if step_of(folder) % options.every == 0]
+    forever = [folder for folder in folders if options.keep_every and step_of(folder) % options.keep_every == 0]
+    kept = {*folders[: options.keep], *on_schedule[:1], *forever}
+    return [folder for folder in folders if folder not in kept]
+
+
+def forget_after(output: Path, step: int) -> None:
+    """Remove the checkpoints of later steps than `step`."""
+    for folder in found(output):
+        if step_of(folder) > step:
+            shutil.rmtree(folder)
+
+
+def step_of(folder: Path) -> int:
+    """The step in the name of a checkpoint's folder."""
+    return int(folder.name.removeprefix(_PREFIX))
 
 
 def folder_of(output: Path, step: int) -> Path:
@@ -178,9 +266,9 @@ def restore(folder: Path, model: Transformer, optimizer: Optimizer, run: Identit
     state = read_state(folder)
     try:
         theirs = Identity(state["version"], state["tokenizer"], state["config"])
-        progress = Progress(*(state[name] for name in ("position", "n_updates", "skipped", "tokens")))
-    except KeyError as error:
-        raise CheckpointError(f"{folder / STATE}: {error} is missing") from None
+        progress = _progress(state)
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / STATE}: {error} is missing or of another type") from None
     differences = run.differences(theirs)
     if differences:
         raise TrainingError(
@@ -197,8 +285,17 @@ def restore(folder: Path, model: Transformer, optimizer: Optimizer, run: Identit
     return progress
 
 
-def _weights(model: Transformer) -> dict[str, Tensor]:
-    return {name: p.detach().cpu().contiguous() for name, p in model.named_parameters()}
+def _progress(state: Mapping[str, Any]) -> Progress:
+    names = ("position", "n_updates", "n_objections", "skipped", "tokens")
+    return Progress(**{name: state[name] for name in names}, history=History(**state["history"]))
+
+
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same values on the CPU, untouched by what training does next."""
+    return {
+        name: t.detach().clone().contiguous() if t.device.type == "cpu" else t.detach().cpu().contiguous()
+        for name, t in tensors.items()
+    }
 
 
 def _sha256(path: Path) -> str:

@@ -13,6 +13,10 @@ class TrainingError(Exception):
     """Something a person can put right; its text says what was found, what was expected and what to do."""
 
 
+class CommonError(TrainingError):
+    """One that all processes of a run raise together, so that it is enough if one says it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """What makes one kind of transformer another; `training.model` says where each has its place.
@@ -182,10 +186,14 @@ class WSDOptions(ScheduleOptions):
 
 
 class EvaluateOptions(Options):
-    """The loss on held-out Sequences."""
+    """The loss on held-out Sequences, and tasks."""
 
     every: int = Field(ge=1, description="Steps between two evaluations; the last step is always evaluated.")
     sequences_per_cell: int | None = Field(None, ge=1, description="First Sequences of each Cell used; none: all.")
+    tasks: tuple[Path, ...] = Field(
+        (), description="JSONL files of multiple-choice or cloze examples; see training.tasks."
+    )
+    examples_per_task: int | None = Field(None, ge=2, description="First examples of each file used; none: all.")
 
 
 class CheckpointOptions(Options):
@@ -193,10 +201,33 @@ class CheckpointOptions(Options):
 
     every: int = Field(ge=1, description="Steps between two checkpoints; the last step is always saved.")
     keep: int = Field(ge=1, description="Newest checkpoints kept.")
+    keep_every: int | None = Field(None, ge=1, description="Steps whose multiples are kept, too; none: no others.")
+
+
+class SpikeOptions(Options):
+    """When a window of Sequences stands out by its loss or gradient norm; one that is no finite number always does."""
+
+    sigma: float = Field(gt=0, description="Robust standard deviations above the median of the last 128 updates.")
+
+
+class SkipOptions(SpikeOptions):
+    """Leave such a window out."""
+
+    policy: Literal["skip", "stop"] = Field(
+        description="skip: the window changes no weight. stop: the run ends before it, for a person to look."
+    )
+
+
+class RollbackOptions(SpikeOptions):
+    """Go back to the last checkpoint, and leave the windows around out (Chowdhery et al. 2022, arXiv 2204.02311,
+    section 5.1)."""
+
+    policy: Literal["rollback"]
+    around: int = Field(ge=0, description="Windows before and after it that are left out, too.")
 
 
 class SampleOptions(Options):
-    """The text written by the trained model at the end."""
+    """The text written by the model at each evaluation."""
 
     n_tokens: int = Field(ge=1, description="Tokens written at the most.")
     temperature: float = Field(ge=0, description="0 takes the likeliest token each time.")
@@ -223,6 +254,7 @@ class TrainConfig(Options):
         description="Keep only what goes into each block and compute the rest again on the way back: less memory, "
         "a third more work.",
     )
+    spikes: Annotated[SkipOptions | RollbackOptions, Field(discriminator="policy")]
     evaluate: EvaluateOptions
     checkpoint: CheckpointOptions
     sample: SampleOptions
@@ -236,4 +268,5 @@ class TrainConfig(Options):
 
     def decisive(self) -> dict[str, object]:
         """The fields that decide the weights; a run may be continued when the others change."""
-        return self.model_dump(mode="json", exclude={"data", "output", "device", "evaluate", "checkpoint", "sample"})
+        others = {"data", "output", "device", "spikes", "evaluate", "checkpoint", "sample"}
+        return self.model_dump(mode="json", exclude=others)

@@ -49,11 +49,16 @@ class Batch:
         """What the model is given."""
         return self.tokens, self.positions, self.documents, self.begins
 
+    def pinned(self) -> "Batch":
+        """The same batch in memory from which a GPU copies while both sides go on."""
+        return Batch(*(part.pin_memory() for part in self._parts()))
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch on `device`; from pinned memory the copy does not wait."""
-        pin = device.type == "cuda"
-        parts = (self.tokens, self.targets, self.positions, self.documents, self.begins)
-        return Batch(*((p.pin_memory() if pin else p).to(device, non_blocking=pin) for p in parts))
+        return Batch(*(part.to(device, non_blocking=True) for part in self._parts()))
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        return self.tokens, self.targets, self.positions, self.documents, self.begins
 
 
 class Rows(NamedTuple):
@@ -130,6 +135,12 @@ class CellRows:
         """(tokens (S + 1,), lengths of pieces, starts of pieces) of `row`, views of the memory-mapped shard."""
         number = bisect_right(self.ends, row)
         return self.shards[number].read(row - (self.ends[number - 1] if number else 0))
+
+    def ids(self, row: int) -> list[str]:
+        """The ids of the documents in `row`, as hexadecimal digits."""
+        number = bisect_right(self.ends, row)
+        found = self.shards[number].ids(row - (self.ends[number - 1] if number else 0))
+        return list(dict.fromkeys(key.tobytes().hex() for key in found))
 
 
 class Dataset:
@@ -247,23 +258,25 @@ class Batches:
     def at(self, position: int, n_sequences: int) -> tuple[Batch, dict[str, int]]:
         """The Sequences at position .. position + n_sequences - 1, and how many tokens of each Cell they hold; a token
         that two pieces of a document share counts in the first."""
-        where = [self._at(place) for place in range(position, position + n_sequences)]
+        where = [self.where(place) for place in range(position, position + n_sequences)]
         read = self.dataset.read(self.dataset.train, where)
         n_tokens: dict[str, int] = {}
         for (cell, _), n in zip(where, (read.n_tokens() - read.n_shared()).tolist(), strict=True):
             n_tokens[cell] = n_tokens.get(cell, 0) + n
         return make_batch(read, self.context), n_tokens
 
-    def _at(self, position: int) -> tuple[str, int]:
-        """Cell and row at a position; positions are put in order `ORDERED_AT_ONCE` at a time, which costs as much as
-        few."""
+    def where(self, position: int) -> tuple[str, int]:
+        """Cell and row of it at a position; `ORDERED_AT_ONCE` positions are put in order together, which costs as much
+        as few."""
         block, place = divmod(position, ORDERED_AT_ONCE)
-        if block not in self._ordered:
+        ordered = self._ordered.get(block)
+        if ordered is None:
             first = block * ORDERED_AT_ONCE
             cells, rows = self.order.at(np.arange(first, first + ORDERED_AT_ONCE, dtype=np.int64))
             names = [self.order.plan[cell].cell for cell in cells]
-            self._ordered = {block: list(zip(names, rows.tolist(), strict=True))}
-        return self._ordered[block][place]
+            ordered = list(zip(names, rows.tolist(), strict=True))
+            self._ordered = {block: ordered}  # replaced, not changed: the loader's thread may look at another block
+        return ordered[place]
 
     def unigram_entropy(self) -> float:
         """Entropy in nats of the training targets' frequencies: the loss of a model that knows frequencies only.

@@ -1,6 +1,9 @@
 """Which device a run uses, and what GPUs can do at the most."""
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -58,4 +61,14 @@ def named(part: str) -> list[Device]:
     if not found:
         names = ", ".join(device.name for device in DEVICES)
         raise TrainingError(f"--on {part}: no device of that name; known are {names}")
+    return found
+
+
+def memory(device: torch.device) -> dict[str, int]:
+    """Bytes that this process holds in memory now (Linux), and the most that torch has allocated on a GPU so far."""
+    found = {}
+    with suppress(OSError):
+        found["resident_bytes"] = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if device.type == "cuda":
+        found["peak_gpu_bytes"] = torch.cuda.max_memory_allocated(device)
     return found

@@ -1,9 +1,10 @@
-"""Validation loss of each Cell, and a sample of text."""
+"""Validation loss of each Cell, a sample of text, and what to do where memory is short."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import TypeVar
 
 import torch
 
@@ -11,7 +12,9 @@ from pipeline.tokenizer.vocab import Vocab
 from training.config import SampleOptions
 from training.data import Batch, Dataset, make_batch
 from training.model import IGNORED, Transformer, summed_loss
+from training.world import World
 
+T = TypeVar("T")
 Forward = Callable[..., torch.Tensor]
 """`Transformer.forward`, perhaps compiled: `Batch.inputs` -> logits (B, T, V)."""
 
@@ -58,19 +61,29 @@ def evaluate(
     at_once: int,
     n_bytes: torch.Tensor,
     autocast: Callable[[], AbstractContextManager[object]],
+    world: World,
 ) -> dict[str, CellLoss]:
-    """Losses on the first `limit` validation Sequences of each Cell (all if None), in the order of Cells and rows."""
+    """Losses on the share that this process of `world` has of the first `limit` validation Sequences of each Cell (of
+    all if None)."""
     losses = {}
     for cell, rows in dataset.validation.items():
         total = CellLoss(0.0, 0, 0)
         n_rows = min(len(rows), limit or len(rows))
-        for start in range(0, n_rows, at_once):
+        for start in range(world.rank * at_once, n_rows, at_once * world.size):
             where = [(cell, row) for row in range(start, min(start + at_once, n_rows))]
             read = dataset.read(dataset.validation, where)
             with autocast():
                 total += batch_loss(forward, make_batch(read, context).to(n_bytes.device), n_bytes)
         losses[cell] = total
     return losses
+
+
+def of_all(losses: Mapping[str, CellLoss] | None, cells: Collection[str], world: World) -> dict[str, CellLoss]:
+    """The sums over all processes, which must call it together; nothing if one of them has None."""
+    mine = None if losses is None else [value for cell in cells for value in astuple(losses[cell])]
+    summed = iter(world.sum_if_all(mine, 3 * len(cells)) or ())
+    triples = zip(cells, zip(summed, summed, summed, strict=True), strict=False)
+    return {cell: CellLoss(nats, int(n), int(n_bytes)) for cell, (nats, n, n_bytes) in triples}
 
 
 @torch.no_grad()
@@ -92,3 +105,21 @@ def sample(model: Transformer, vocab: Vocab, options: SampleOptions, context: in
             break
         tokens.append(token)
     return vocab.decode(tokens)
+
+
+def within_memory(what: str, n_at_once: int, work: Callable[[int], T], say: Callable[[str], None]) -> T | None:
+    """`work(n_at_once)`, again with half as many as long as a GPU's memory runs out; None where 1 is too many.
+
+    An evaluation must not end a run, and its needs are not those of a step. `say` is told.
+    """
+    while True:
+        try:
+            return work(n_at_once)
+        except torch.OutOfMemoryError as error:
+            reason = str(error).partition("\n")[0][:200]
+        torch.cuda.empty_cache()  # here, where no traceback holds tensors any more; does nothing without a GPU
+        if n_at_once == 1:
+            say(f"{what}: given up, out of memory with one row at once ({reason}); training goes on")
+            return None
+        n_at_once //= 2
+        say(f"{what}: out of memory, again with {n_at_once} at once")

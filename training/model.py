@@ -250,6 +250,12 @@ def summed_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
+def losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy in nats of each place, 0 where the target is `IGNORED`: (B, T, V), (B, T) -> (B, T)."""
+    each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
+    return each.view_as(targets)
+
+
 def flops_per_token(n_multiplied: int, options: ModelOptions) -> int:
     """Floating-point operations of one trained token: 6N + 12LdT, with N weights that are multiplied, L layers, d
     width, T context (Chowdhery et al. 2022, arXiv 2204.02311, appendix B)."""

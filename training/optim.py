@@ -1,6 +1,6 @@
 """AdamW, SGD or Muon, with decay on matrices only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,8 @@ from training.config import AdamWOptions, MuonOptions, SGDOptions
 
 EPSILON = 1e-8
 """Added to the root of the second moment: torch's default, from Kingma & Ba 2015 (arXiv 1412.6980, algorithm 1)."""
+CLIP_EPSILON = 1e-6
+"""Added to the norm that the gradient is divided by: torch's, in `clip_grad_norm_`."""
 BLOCKS = "blocks."
 """How names of weights begin that Muon may take: it is made for matrices between hidden states, not for embeddings and
 the output matrix (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks")."""
@@ -47,9 +49,9 @@ class Optimizer:
         return sum(n * p.numel() * p.element_size() for n, weights in groups for p in weights)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state but for the count of updates, as "MOMENT.NAME" -> tensor of the weight's shape, on the CPU."""
+        """The state but for the count of updates, as "MOMENT.NAME" -> tensor of the weight's shape, not a copy."""
         return {
-            f"{moment}.{self._names[p]}": value.detach().cpu().contiguous()
+            f"{moment}.{self._names[p]}": value
             for part in self.parts
             for p, state in part.state.items()
             for moment, value in state.items()
@@ -106,16 +108,3 @@ def make_optimizer(model: nn.Module, options: AdamWOptions | SGDOptions | MuonOp
         adjust_lr_fn="match_rms_adamw",
     )
     return Optimizer(model, [muon, adamw])
-
-
-def average_and_clip(parameters: Iterable[nn.Parameter], n_targets: int, clip: float) -> Tensor:
-    """Turn gradients of a summed loss into those of its mean over `n_targets`, and cut their norm to `clip`.
-
-    Returns:
-        The L2 norm of the whole gradient before cutting, a scalar float32 tensor on the gradients' device.
-    """
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients) / n_targets
-    factor = torch.clamp(clip / (norm + 1e-6), max=1.0) / n_targets
-    torch._foreach_mul_(gradients, factor)
-    return norm

@@ -13,7 +13,8 @@ from training.devices import GIB, Device, known, named, pick_device
 from training.model import Transformer, flops_per_token, summed_loss
 from training.optim import make_optimizer
 from training.order import RowOrder
-from training.train import Trainer
+from training.trainer import Trainer
+from training.world import alone
 
 CHINCHILLA = 20
 """Tokens for each parameter at which a given amount of computing is spent best (Hoffmann et al. 2022, arXiv 2203.15556,
@@ -103,7 +104,7 @@ def probe(config: TrainConfig, dataset: Dataset) -> tuple[float, int] | str:
     at_once = config.batch.sequences_at_once
     n = at_once * min(PROBE_PASSES, config.batch.sequences // at_once)
     short = config.model_copy(update={"batch": config.batch.model_copy(update={"sequences": n})})
-    trainer = Trainer(short, dataset)
+    trainer = Trainer(short, dataset, alone(config.device))
     for _ in range(PROBE_WARM):
         trainer.step()
     torch.cuda.synchronize()

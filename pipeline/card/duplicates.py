@@ -18,8 +18,6 @@ ALIKE = {
     "address": "the same address",
     "canonical": "the same canonical address",
 }
-CURVE = tuple(n / 100 for n in range(50, 101, 5))
-"""Jaccard similarities at which the card says how likely two documents are to be compared."""
 
 
 def duplicates(manifest: Manifest) -> str:

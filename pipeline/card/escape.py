@@ -108,6 +108,11 @@ def warning(text: str) -> str:
     return f"> [!WARNING]\n> {text}"
 
 
+def folded(summary: str, body: str) -> str:
+    """`body`, Markdown, folded away under `summary`, plain text, where a reader knows how to (GitHub, the Hub)."""
+    return f"<details>\n<summary>{escape(summary)}</summary>\n\n{body}\n\n</details>"
+
+
 def size(n_bytes: int) -> str:
     """Bytes in a readable decimal unit (1 kB is 1000 bytes)."""
     value, unit = float(n_bytes), "B"

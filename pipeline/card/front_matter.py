@@ -50,11 +50,17 @@ _SIZES = (
 )
 
 
-def front_matter(manifest: Manifest) -> str:
+TABLES = ("documents", "decisions", "dropped")
+"""Kinds of files that are tables."""
+PUBLISHED_TABLES = ("documents", "decisions")
+"""Of them, those that are published; documents by split, below `data/`."""
+
+
+def front_matter(manifest: Manifest, published: bool = False) -> str:
     """The front matter of the card, from its opening `---` line to its closing one.
 
     The YAML is ASCII: other characters are written as YAML escapes, so that no name can close the block or turn the
-    direction of the text.
+    direction of the text. `published`: of what `pipeline publish` writes, where documents are by split.
     """
     counts = manifest.counts
     value: dict[str, Any] = {
@@ -64,7 +70,7 @@ def front_matter(manifest: Manifest) -> str:
         "size_categories": [size_category(total(counts.get("documents", {})))],
         "task_categories": ["text-generation"],
         "tags": ["gristmill", "pretraining", "text"],
-        "configs": _configs(manifest),
+        "configs": _configs(manifest, published),
     }
     value = {key: v for key, v in value.items() if v}
     block: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=10_000)
@@ -104,14 +110,18 @@ def licence(counts: Mapping[str, int], n_documents: int) -> dict[str, str]:
     return {"license": name} if name in _LICENCES else _SEE_CARD
 
 
-def _configs(manifest: Manifest) -> list[dict[str, Any]]:
+def _configs(manifest: Manifest, published: bool) -> list[dict[str, Any]]:
     """What `load_dataset` reads by name: the documents, and the row of every record that says what became of it."""
     kinds = {file.kind for file in manifest.files}
+    names = PUBLISHED_TABLES if published else TABLES
+    files = {name: [{"split": "train", "path": f"{name}/*.parquet"}] for name in names if name in kinds}
+    if published and "documents" in files:
+        there = {cell.split for cell in manifest.cells if cell.documents}
+        splits = [split for split in ("train", "validation") if split in there]
+        files["documents"] = [{"split": split, "path": f"data/{split}/*.parquet"} for split in splits]
     return [
-        {"config_name": name, "data_files": [{"split": "train", "path": f"{name}/*.parquet"}]}
-        | ({"default": True} if name == "documents" else {})
-        for name in ("documents", "decisions", "dropped")
-        if name in kinds
+        {"config_name": name, "data_files": found} | ({"default": True} if name == "documents" else {})
+        for name, found in files.items()
     ]
 
 

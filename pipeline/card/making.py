@@ -1,4 +1,4 @@
-"""How a version was made, and how to load it: the last sections of a card."""
+"""How a version was made: what it takes to make the same bytes again, and what that cost."""
 
 import json
 from collections.abc import Mapping
@@ -6,14 +6,15 @@ from typing import Any
 
 import yaml
 
-from pipeline.card.escape import code, fenced, number, size, table
+from pipeline.card.cost import Cost, cost
+from pipeline.card.escape import code, fenced, folded, number, size, table
 from pipeline.manifest import Manifest, digest
 
 SHOWN_INPUTS = 5
 """Slices of each source whose digests are shown; the digest of the list covers all."""
 
 
-def making(manifest: Manifest) -> str:
+def making(manifest: Manifest, spent: Cost) -> str:
     """Recipe, library versions, assets and inputs: what it takes to make the same bytes again."""
     libraries = [(code(name), code(v)) for name, v in sorted(manifest.libraries.items())]
     assets = [(code(name), code(v)) for name, v in sorted(manifest.assets.items())]
@@ -25,17 +26,17 @@ def making(manifest: Manifest) -> str:
         "### Libraries\n\n" + (table(("library", "version"), libraries) if libraries else "None."),
         "### Assets\n\n" + (table(("asset", "sha256"), assets) if assets else "None."),
         _inputs(manifest),
+        cost(spent),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def _recipe(manifest: Manifest) -> str:
     """Folded away by GitHub and the Hub, since presets written out are long."""
     text = yaml.safe_dump(_plain(manifest.recipe), sort_keys=True, allow_unicode=False, width=100)
     block = fenced(text, "yaml")
-    return (
-        "### Recipe\n\nAs resolved: presets are written out, defaults filled in.\n\n"
-        f"<details>\n<summary>Show the recipe</summary>\n\n{block}\n\n</details>"
+    return "### Recipe\n\nAs resolved: presets are written out, defaults filled in.\n\n" + folded(
+        "Show the recipe", block
     )
 
 
@@ -72,76 +73,3 @@ def _slice_row(entry: Mapping[str, Any]) -> tuple[str, str, str, str]:
 def _plain(value: Any) -> Any:
     """`value` as JSON has it: tuples become lists, so that a manifest in memory and one read back give one card."""
     return json.loads(json.dumps(value))
-
-
-def loading(manifest: Manifest, version: str) -> str:
-    """Lines of code that read the version, and the commands that train on it and check it."""
-    folder = f"datasets/{manifest.name}/{version}"
-    parts = [
-        "## How to load it",
-        f"From the folder that holds {code('datasets')}; to publish it on the Hub, call this page "
-        f"{code('README.md')} there. The documents, with Hugging Face Datasets, polars or pyarrow:",
-        *(fenced(lines, "python") for lines in _documents(folder)),
-    ]
-    shards = sorted(f.path for f in manifest.files if f.kind == "shard")
-    if shards:
-        parts += [
-            "Sequences of token ids, memory-mapped:",
-            fenced(_shard(f"{folder}/{shards[0]}", _vocab(folder, manifest.tokenizer)), "python"),
-            "Batches for training, mixed as above, as tensors:",
-            fenced(_batches(folder), "python"),
-            "Train on it, or check every file against the manifest:",
-            fenced(f"pipeline train recipes/train/tiny.yaml --data {folder}\npipeline verify {folder}", "sh"),
-        ]
-    return "\n\n".join(parts)
-
-
-def _quoted(text: str) -> str:
-    """A string as Python and JSON write it alike."""
-    return json.dumps(text)
-
-
-def _documents(folder: str) -> tuple[str, ...]:
-    files = f"{folder}/documents/*.parquet"
-    return (
-        f"""from datasets import load_dataset
-
-documents = load_dataset("parquet", data_files={_quoted(files)}, split="train")
-print(documents[0]["text"][:200])""",
-        f"""import polars as pl
-
-documents = pl.scan_parquet({_quoted(files)})
-print(documents.group_by("source", "language").len().collect())""",
-        f"""import pyarrow.dataset as ds
-
-for batch in ds.dataset({_quoted(f"{folder}/documents")}).to_batches(columns=["url", "text"]):
-    print(batch.num_rows)  # a RecordBatch at a time: constant memory""",
-    )
-
-
-def _vocab(folder: str, facts: Mapping[str, Any]) -> str:
-    path = _quoted(f"{folder}/{facts.get('path', 'tokenizer/tokenizer.model')}")
-    options = {name: _quoted(v) if isinstance(v, str) else repr(bool(v)) for name, v in facts.get("load", {}).items()}
-    return ", ".join([f"Path({path})", *(f"{name}={value}" for name, value in options.items())])
-
-
-def _shard(shard: str, tokenizer: str) -> str:
-    return f"""from pathlib import Path
-
-from pipeline.shards import open_shard
-from pipeline.tokenizer import vocab
-
-shard = open_shard({_quoted(shard)})
-words = vocab.load({tokenizer})
-print(len(shard), words.decode(shard.tokens(0))[:200])"""
-
-
-def _batches(folder: str) -> str:
-    return f"""from pathlib import Path
-
-from training.data import Batches, Dataset
-
-dataset = Dataset(Path({_quoted(folder)}))
-batches = Batches(dataset, seed=0, context=dataset.seq_len)
-batch, tokens_by_source = batches.at(position=0, n_sequences=2)
-print(batch.tokens.shape, tokens_by_source)"""

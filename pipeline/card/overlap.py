@@ -1,6 +1,6 @@
 """The card's section on benchmark items found in documents."""
 
-from pipeline.card.escape import code, escape, number, share, table
+from pipeline.card.escape import code, escape, number, share, table, warning
 from pipeline.manifest import Manifest
 
 SHOWN_ROWS = 200
@@ -8,11 +8,13 @@ KEYS = ("overlap_documents", "overlap_items", "kept_overlap_documents", "kept_ov
 """Counts by source and benchmark, in the order of the columns."""
 
 
-def overlap(manifest: Manifest) -> list[str]:
-    """The section `Benchmark overlap`; none if the recipe names no benchmarks."""
+def overlap(manifest: Manifest) -> str:
+    """The section `Benchmark overlap`."""
     benchmarks = manifest.counts.get("benchmarks")
     if not benchmarks:
-        return []
+        return "## Benchmark overlap\n\n" + warning(
+            "Not looked for: the recipe names no benchmarks, so nothing is known of test items among the documents."
+        )
     options = manifest.recipe["overlap"]
     longest, shortest = options["ngram_words"], min(options["min_words"], options["ngram_words"])
     note = (
@@ -38,7 +40,7 @@ def overlap(manifest: Manifest) -> list[str]:
         "found in kept:",
         "of compared:",
     )
-    return ["\n\n".join([f"## Benchmark overlap\n\n{note}", table(head, rows), _by_source(manifest)])]
+    return "\n\n".join([f"## Benchmark overlap\n\n{note}", table(head, rows), _by_source(manifest)])
 
 
 def _by_source(manifest: Manifest) -> str:

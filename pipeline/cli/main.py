@@ -1,28 +1,97 @@
 """The `pipeline` command: its subcommands and their order in the help."""
 
 import signal
+from importlib import import_module
+from typing import Any
 
 from pipeline.run import stop
 
+STOPPED_EARLY = "stopped before anything was begun."  # in the second that imports take
 try:
     import typer
+    from typer.core import TyperGroup
+except KeyboardInterrupt:
+    stop.leave(STOPPED_EARLY)
 
-    from pipeline.cli.classifier import classifier
-    from pipeline.cli.export import export_command
-    from pipeline.cli.export_model import export_model
-    from pipeline.cli.export_tokenizer import export_tokenizer
-    from pipeline.cli.mix import mix
-    from pipeline.cli.run import plan, run
-    from pipeline.cli.start import init, schema_command
-    from pipeline.cli.status import status
-    from pipeline.cli.sweep import sweep
-    from pipeline.cli.trace import trace_command
-    from pipeline.cli.train import train
-    from pipeline.cli.versions import clean, drop_command, list_command, verify_command
-except KeyboardInterrupt:  # in the second that imports take
-    stop.leave("stopped before anything was begun.")
+COMMANDS = {
+    "init": "start.init",
+    "run": "run.run",
+    "plan": "run.plan",
+    "mix": "mix.mix",
+    "status": "status.status",
+    "list": "versions.list_command",
+    "verify": "versions.verify_command",
+    "why": "why.why",
+    "sample": "sample.sample",
+    "diff": "diff.diff",
+    "sweep": "sweep.sweep",
+    "trace": "trace.trace_command",
+    "index": "why.index",
+    "export-tokenizer": "export_tokenizer.export_tokenizer",
+    "export-model": "export_model.export_model",
+    "export": "export.export_command",
+    "publish": "publish.publish_command",
+    "drop": "versions.drop_command",
+    "clean": "versions.clean",
+    "schema": "start.schema_command",
+    "classifier": "classifier.classifier",
+    "train": "train.train",
+}
+"""Command -> module of `pipeline.cli` and its function, or its group of commands."""
+SETTINGS: dict[str, dict[str, Any]] = {
+    "train": {
+        "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+        "add_help_option": False,
+    }
+}
+
+
+class _Commands(dict[str, Any]):
+    """The commands by name, each imported when it is asked for: one needs a fraction of what all of them load."""
+
+    def __getitem__(self, name: str) -> Any:
+        if super().__getitem__(name) is None:
+            self[name] = _load(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        return [self[name] for name in self]
+
+
+def _load(name: str) -> Any:
+    module, _, function = COMMANDS[name].partition(".")
+    try:
+        found = getattr(import_module(f"pipeline.cli.{module}"), function)
+    except KeyboardInterrupt:
+        stop.leave(STOPPED_EARLY)
+    if not isinstance(found, typer.Typer):
+        of_one = typer.Typer(add_completion=False, rich_markup_mode=None)
+        of_one.command(name=name, **SETTINGS.get(name, {}))(found)
+        found = of_one
+    command = typer.main.get_command(found)
+    command.name = name
+    return command
+
+
+class _OnDemand(TyperGroup):
+    """A group whose commands are imported when they are asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands(dict.fromkeys(COMMANDS))
+
 
 app = typer.Typer(
+    cls=_OnDemand,
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -30,26 +99,11 @@ app = typer.Typer(
     help="From raw archives to a tokenised dataset with a data card, and to a trained model.\n\n"
     "Exit codes: 0 done, 1 the work failed, 2 wrong arguments or recipe, 130 stopped by Ctrl-C.",
 )
-app.command()(init)
-app.command()(run)
-app.command()(plan)
-app.command()(mix)
-app.command()(status)
-app.command(name="list")(list_command)
-app.command(name="verify")(verify_command)
-app.command()(sweep)
-app.command(name="trace")(trace_command)
-app.command()(export_tokenizer)
-app.command()(export_model)
-app.command(name="export")(export_command)
-app.command(name="drop")(drop_command)
-app.command()(clean)
-app.command(name="schema")(schema_command)
-app.add_typer(classifier, name="classifier")
-app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-    add_help_option=False,
-)(train)
+
+
+@app.callback()
+def _group() -> None:
+    """Without it, there would be no group: its commands are not known yet."""
 
 
 def main() -> None:

@@ -101,5 +101,5 @@ def _what_next(state: str, values: Mapping[str, Any]) -> str:
     if state == "running":
         return "Next: wait; Ctrl-C in the shell of the run stops it, and what is committed stays."
     if state == "finished":
-        return f"Next: read the card, {values['dataset']}/{values.get('version')}/card.md"
+        return f"Next: read the card, {values['dataset']}/{values.get('version')}/card.html"
     return f"Committed Parts are safe. Next: {values['command']}"

@@ -48,7 +48,7 @@ def print_summary(dataset: Path, version: str, warnings: Sequence[str] | None = 
     say("\n".join([*notes, ""]) if notes else "Every source is read once.\n")
     say(f"version  {version}")
     say(f"data     {dataset / version}")
-    say(f"card     {dataset / version / 'card.md'}")
+    say(f"card     {dataset / version / 'card.html'}")
     say()
     say("Next: read the card, then train on the shards (extra: pip install 'gristmill[train]'):")
     say(f"  pipeline train recipes/train/tiny.yaml --data {dataset / version}")

@@ -53,10 +53,8 @@ def _show(found: "Traced") -> None:
     say()
     for sentence in found.missing:
         say(sentence)
-    say(
-        "Next: to leave a document out of the next version, put its URL or id into a file that the recipe's "
-        "removals.files names, and run the recipe"
-    )
+    say("Next: `pipeline why VERSION ID` tells what was measured of a document. To leave one out of the next")
+    say("version, put its URL or id into a file that the recipe's removals.files names, and run the recipe.")
 
 
 def _show_piece(piece: "Piece") -> None:

@@ -1,15 +1,13 @@
 """`pipeline list`, `pipeline verify`, `pipeline drop` and `pipeline clean`."""
 
-import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.card.escape import size
-from pipeline.cli.console import plain_errors, say
+from pipeline.cli.console import command, plain_errors, say
 from pipeline.leftovers import Leftovers, find
 from pipeline.manifest import ManifestError, load_manifest
 from pipeline.versions import (
@@ -88,12 +86,12 @@ def drop_command(
             if n_free < n_bytes:
                 say(f"The rest is shared with the Parts it was made from, below {folder.parent / WORK}.")
             if not _agreed(yes):
-                say(f"Nothing was removed. Next: {_again('drop', version, '--yes', output=output)}")
+                say(f"Nothing was removed. Next: {command('drop', version, '--yes', output=output)}")
                 return
             drop(folder)
         newest = newest_version(folder.parent)
     say(f"Dropped. The latest version of {folder.parent.name} is {newest}." if newest else "Dropped: it was the last.")
-    say(f"Next: {_again('clean', folder.parent.name, output=output)} shows what no version needs any more.")
+    say(f"Next: {command('clean', folder.parent.name, output=output)} shows what no version needs any more.")
 
 
 def clean(
@@ -110,9 +108,9 @@ def clean(
         removed = sum(_clean(folder, everything, yes) for folder in folders)
         words = ["clean", *([dataset] if dataset else []), *(["--all"] if everything else [])]
     if removed:
-        say(f"{size(removed)} became free. Next: {_again('list', output=output)}")
+        say(f"{size(removed)} became free. Next: {command('list', output=output)}")
     else:
-        say(f"Nothing was removed. Next: {_again(*words, '--yes', output=output)}, or pipeline run RECIPE")
+        say(f"Nothing was removed. Next: {command(*words, '--yes', output=output)}, or pipeline run RECIPE")
 
 
 def _datasets(output: Path, dataset: str | None) -> list[Path]:
@@ -168,8 +166,3 @@ def _agreed(yes: bool) -> bool:
     if yes or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return yes
     return typer.confirm("Remove?")
-
-
-def _again(*words: str, output: Path) -> str:
-    rest: Sequence[str] = [] if output == Path("datasets") else ["--output", str(output)]
-    return shlex.join(["pipeline", *words, *rest])

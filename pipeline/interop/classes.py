@@ -15,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from pipeline.config_words import did_you_mean, one_of
-from pipeline.steps.options import VERDICT_PREFIX, DatatroveStep, Limit, Step
+from pipeline.measures import VERDICT_PREFIX
+from pipeline.steps.options import DatatroveStep, Limit, Step
 from pipeline.steps.presets import expand
 
 Class = type[BaseFilter] | type[BaseFormatter]

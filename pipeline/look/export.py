@@ -5,7 +5,6 @@ The folder of an export appears whole or not at all: it is written aside and ren
 
 import json
 import pickle
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
 from pipeline.config import ConfigError
 from pipeline.document import ID_TYPE, fixed_bytes, one_array
-from pipeline.files import fsync_folder, write_parquet
+from pipeline.files import write_parquet
+from pipeline.look.aside import new_folder
 from pipeline.look.megatron import MegatronFile
 from pipeline.look.whole import Whole, whole_documents
 from pipeline.manifest import Manifest, by_cell, load_manifest, source_of
@@ -166,30 +165,12 @@ def export(
                 f"of text do not say which Cell a document is in; use --format parquet-ids, or go without --mixture"
             ]
         )
-    to = to.absolute()
-    if to.exists():
-        raise ConfigError([f"--to {to}: is there already; name a folder that is not, or remove it"])
-    to.parent.mkdir(parents=True, exist_ok=True)
-    aside = to.with_name(f".aside-{to.name}")
-    lock = FileLock(aside.with_name(f"{aside.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ConfigError([f"--to {to}: another export is writing it"]) from None
-    try:
-        shutil.rmtree(aside, ignore_errors=True)  # of an export that was killed
-        aside.mkdir()
+    with new_folder(to, "--to") as aside:
         if kind == TEXT:
-            written = _export_text(folder, described, aside, splits, by_mixture, progress)
+            written = write_texts(folder, described, aside, splits, by_mixture, progress)
         else:
             written = _export_ids(folder, described, aside, WRITERS[kind], splits, by_mixture, progress)
         (aside / "export.json").write_bytes(_about(described, kind, by_mixture, written, aside))
-        aside.rename(to)
-        fsync_folder(to.parent)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
     return written
 
 
@@ -263,7 +244,7 @@ def _repeated(documents: Whole, times: npt.NDArray[np.int64]) -> Whole:
     return Whole(documents.ids[which], joined, offsets, documents.n_rows)
 
 
-def _export_text(
+def write_texts(
     folder: Path, described: Manifest, aside: Path, splits: Sequence[str], by_mixture: bool, progress: Progress
 ) -> list[Exported]:
     """`<split>/<file>` for each file of documents: id as text, and TEXT_COLUMNS."""

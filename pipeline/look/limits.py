@@ -8,9 +8,9 @@ from pipeline.config import ConfigError
 from pipeline.config_words import did_you_mean, one_of
 from pipeline.look.tally import Bound
 from pipeline.manifest import Manifest
-from pipeline.measures import MEASURES, measure_of
+from pipeline.measures import MEASURES, VERDICT_PREFIX, measure_of
 from pipeline.recipe import Recipe
-from pipeline.steps.options import VERDICT_PREFIX, Limit, PresetStep, Where
+from pipeline.steps.options import Limit, PresetStep, Where
 from pipeline.steps.presets import expand
 
 Side = Literal["min", "max"]

@@ -39,7 +39,7 @@ def made_from(version: Path) -> MadeFrom:
     """
     folder = version.resolve()
     store = PartStore(str(folder.parent))
-    described = _described(folder, store)
+    described = described_by(folder, store)
     if described is None:
         raise GoneError(_advice(folder, f"no Parts of it lie in {folder.parent / WORK}"))
     cluster, selected, *_ = described.ingredients["inputs"]
@@ -53,8 +53,8 @@ def made_from(version: Path) -> MadeFrom:
     return MadeFrom(store, rows, cluster)
 
 
-def _described(version: Path, store: PartStore) -> Marker | None:
-    """The newest Describe marker that names the version."""
+def described_by(version: Path, store: PartStore) -> Marker | None:
+    """The newest Describe marker that names the version, None if there is none."""
     found = (version.parent / WORK / "describe").glob(f"*/{MARKER}")
     for path in sorted(found, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:

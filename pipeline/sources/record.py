@@ -1,6 +1,7 @@
 """What every reader takes and gives: a Slice of an input file, and Records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 
 class SourceError(Exception):
@@ -63,7 +64,7 @@ class Record:
     then either `html` (bytes of a page, with `charset` from the HTTP header or "") or `text` is set. `detail` explains
     a fate in a few words and holds nothing of the page's text. `declared_language` is what the record itself states,
     in its own spelling; of source code the programming language. `canonical_url`, `published` and `extractor` are set
-    where a page is extracted.
+    where a page is extracted, `looks` (name -> number or word) where one is looked at.
     """
 
     path: str
@@ -82,3 +83,4 @@ class Record:
     canonical_url: str = ""
     published: str = ""
     extractor: str = ""
+    looks: dict[str, Any] = field(default_factory=dict)

@@ -319,10 +319,6 @@ class DatatroveStep(Options):
     where: Where = Where()
 
 
-VERDICT_PREFIX = "verdict_"
-"""With the place of a datatrove step among such steps, from 0, behind it: the column of a recipe's measures that says
-"" of a document that passes the step, else the reason that its class gives."""
-
 Step = Annotated[
     PresetStep | LineStep | RepeatedLines | SiteBoilerplate | Limit | DatatroveStep, Field(discriminator="type")
 ]

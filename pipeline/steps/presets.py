@@ -13,10 +13,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config_words import did_you_mean, one_of
-from pipeline.measures import ON_REQUEST
+from pipeline.measures import ON_REQUEST, VERDICT_PREFIX
 from pipeline.steps.options import (
     PRESET_FILES,
-    VERDICT_PREFIX,
     CountedStep,
     DatatroveStep,
     Limit,

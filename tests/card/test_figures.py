@@ -164,7 +164,7 @@ def test_no_table_is_left_out_of_these_tests(made: Made) -> None:
     assert [part.split("\n", 1)[0] for part in sections] == [
         *("figures", "Sources", "Mixture", "By source and language", "Languages", "Document lengths"),
         *("From records to documents", "Source `web`", "Source `notes`", "Duplicates", "Personal data", "Tokenizer"),
-        *("Hosts of `web`", "Dates", "Licences", "Libraries", "Assets", "Inputs"),
+        *("Hosts of `web`", "Dates", "Licences", "Libraries", "Assets", "Inputs", "What it cost"),
     ]
 
 
@@ -437,5 +437,6 @@ def test_the_command_that_verifies_it_runs(made: Made, monkeypatch: pytest.Monke
 def test_the_same_card_from_the_manifest_on_disk(made: Made) -> None:
     from pipeline.card.markdown import renderings
 
-    files: dict[str, Any] = renderings(made.manifest, made.folder.name)
+    spent = json.loads((made.folder / "cost.json").read_bytes())
+    files: dict[str, Any] = renderings(made.manifest, made.folder.name, spent)
     assert {name: (made.folder / name).read_bytes() for name in files} == files

@@ -109,4 +109,4 @@ def test_the_command(small_version: Path, cli) -> None:
     first = r"shards/train/main-00000.arrow, row 3 \(row 3 of main, train\): 65 places, \d+ with tokens, \d pieces?\n\n"
     assert re.match(first + r"places 0 to \d+: document [0-9a-f]{32}, tokens \d+ to \d+, \w", done.stdout)
     assert re.search(r"  record  rows-\d\.jsonl, offset \d+\n  text    \S+ \S+ ", done.stdout)
-    assert done.stdout.splitlines()[-1].startswith("Next: to leave a document out")
+    assert "Next: `pipeline why VERSION ID` tells what was measured" in done.stdout.splitlines()[-2]

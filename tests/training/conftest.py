@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ n_steps: 12
 precision: fp32
 device: cpu
 compile: false
+spikes: {policy: skip, sigma: 6}
 evaluate: {every: 6, sequences_per_cell: 4}
 checkpoint: {every: 3, keep: 2}
 sample: {n_tokens: 12, temperature: 0.8}
@@ -80,23 +82,35 @@ def tokenizer_model(documents: list[str]) -> bytes:
     return model.getvalue()
 
 
+def write_rows(
+    folder: Path,
+    cell: str,
+    split: str,
+    documents: tuple[np.ndarray, np.ndarray, np.ndarray],
+    words: vocab.Vocab,
+    n_blocks: int = 1,
+) -> tuple[DataFile, int, int]:
+    """A shard of documents (tokens, offsets, ids), of at most `n_blocks` times 256 rows; its rows and tokens."""
+    tokens, offsets, ids = documents
+    packed = packing.order_rows(packing.pack(np.diff(offsets), SEQ_LEN), ids, 0)
+    dtype = shards.token_dtype(words.vocab_size)
+    filled = packing.blocks(packed, tokens, offsets, ids, seq_len=SEQ_LEN, pad_id=words.pad_id, dtype=dtype)
+    blocks = list(islice(filled, n_blocks))
+    path = folder / "shards" / split / f"{cell}-00000.arrow"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    meta = shards.ShardMeta(cell, split, SEQ_LEN, words.pad_id, words.fingerprint)
+    n_rows = shards.write_shard(path, blocks, meta)
+    n_tokens = sum(int(block[2].sum() - (block[3] > 0).sum()) for block in blocks)
+    file = DataFile(str(path.relative_to(folder)), "shard", "", path.stat().st_size, n_rows, cell, cell, split)
+    return file, n_rows, n_tokens
+
+
 def write_cell(
     folder: Path, cell: str, split: str, documents: list[str], words: vocab.Vocab
 ) -> tuple[DataFile, CellTotals]:
     ids = np.stack([np.frombuffer(hashlib.md5(text.encode()).digest(), np.uint8) for text in documents])
     tokens, offsets = words.encode_batch(documents, bos_eos=True)
-    packed = packing.order_rows(packing.pack(np.diff(offsets), SEQ_LEN), ids, 0)
-    dtype = shards.token_dtype(words.vocab_size)
-    rows = packing.fill(packed, tokens, offsets, ids, seq_len=SEQ_LEN, pad_id=words.pad_id, dtype=dtype)
-    n_rows = min(256, len(rows.tokens))
-    n_pieces = int(rows.piece_offsets[n_rows])
-    pieces = (rows.lengths[:n_pieces], rows.starts[:n_pieces], rows.ids[:n_pieces])
-    block = (rows.tokens[:n_rows], rows.piece_offsets[: n_rows + 1], *pieces)
-    path = folder / "shards" / split / f"{cell}-00000.arrow"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shards.write_shard(path, [block], shards.ShardMeta(cell, split, SEQ_LEN, words.pad_id, words.fingerprint))
-    n_tokens = int(block[2].sum() - (block[3] > 0).sum())
-    file = DataFile(str(path.relative_to(folder)), "shard", "", path.stat().st_size, n_rows, cell, cell, split)
+    file, n_rows, n_tokens = write_rows(folder, cell, split, (tokens, offsets, ids), words)
     n_bytes = sum(len(text.encode()) for text in documents)
     return file, CellTotals(cell, split, n_rows, n_tokens, len(documents), n_bytes)
 

@@ -11,13 +11,15 @@ from safetensors.torch import load_file
 from training import checkpoint
 from training.config import TrainConfig, TrainingError
 from training.data import Dataset
-from training.train import Trainer, train
+from training.train import train
+from training.trainer import Trainer
+from training.world import alone
 
 Make = Callable[..., TrainConfig]
 
 
 def trainer(config: TrainConfig) -> Trainer:
-    return Trainer(config, Dataset(config.data))
+    return Trainer(config, Dataset(config.data), alone("cpu"))
 
 
 def stepped(config: TrainConfig, n: int) -> Trainer:
@@ -29,7 +31,7 @@ def stepped(config: TrainConfig, n: int) -> Trainer:
 
 def test_what_is_saved_comes_back(make_config: Make) -> None:
     old = stepped(make_config(), 2)
-    folder = old.save()
+    folder = old.save(wait=True)
     new = trainer(make_config())
     assert new.resume() == [f"Going on from {folder}, step 2."]
     assert new.progress == old.progress and new.n_steps_done == 2
@@ -48,7 +50,7 @@ def test_only_the_newest_are_kept(make_config: Make) -> None:
     made = trainer(make_config("checkpoint.keep=2"))
     for _ in range(4):
         made.step()
-        made.save()
+        made.save(wait=True)
     assert [path.name for path in checkpoint.found(made.config.output)] == ["step-00000004", "step-00000003"]
 
 
@@ -58,7 +60,7 @@ def test_a_damaged_checkpoint_is_passed_over(make_config: Make, name: str, damag
     old = trainer(make_config())
     for _ in range(2):
         old.step()
-        newest = old.save()
+        newest = old.save(wait=True)
     path = newest / name
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2 if name != "state.json" else 0] ^= 0xFF
@@ -67,12 +69,12 @@ def test_a_damaged_checkpoint_is_passed_over(make_config: Make, name: str, damag
     notes = new.resume()
     assert len(notes) == 2 and notes[0].startswith(f"damaged checkpoint passed over: {path}") and "step 1." in notes[1]
     new.step()
-    assert new.save() == newest
+    assert new.save(wait=True) == newest
     assert trainer(make_config()).resume()[-1].endswith("step 2.")
 
 
 def test_no_whole_checkpoint_is_an_error(make_config: Make) -> None:
-    folder = stepped(make_config(), 1).save()
+    folder = stepped(make_config(), 1).save(wait=True)
     (folder / "model.safetensors").unlink()
     with pytest.raises(TrainingError, match="No checkpoint is whole: delete the folder"):
         trainer(make_config()).resume()
@@ -80,19 +82,19 @@ def test_no_whole_checkpoint_is_an_error(make_config: Make) -> None:
 
 def test_half_written_ones_are_ignored_and_removed(make_config: Make) -> None:
     old = stepped(make_config(), 1)
-    folder = old.save()
+    folder = old.save(wait=True)
     half = folder.with_name(".aside-step-00000002")
     half.mkdir()
     (half / "model.safetensors").write_bytes(b"half")
     new = trainer(make_config())
     assert new.resume() == [f"{half}: half-written, ignored", f"Going on from {folder}, step 1."]
     new.step()
-    new.save()
+    new.save(wait=True)
     assert not half.exists()
 
 
 def test_another_configuration_is_an_error_that_says_what_differs(make_config: Make) -> None:
-    stepped(make_config(), 1).save()
+    stepped(make_config(), 1).save(wait=True)
     with pytest.raises(TrainingError) as caught:
         trainer(make_config("optim.lr=0.5", "model.n_layers=3")).resume()
     text = str(caught.value)
@@ -102,17 +104,17 @@ def test_another_configuration_is_an_error_that_says_what_differs(make_config: M
 
 
 def test_another_version_is_an_error(make_config: Make, other_version: Path) -> None:
-    stepped(make_config(), 1).save()
+    stepped(make_config(), 1).save(wait=True)
     with pytest.raises(TrainingError, match=r"version: '[0-9a-f]{16}' here, '[0-9a-f]{16}' in the checkpoint"):
         train(make_config().model_copy(update={"data": other_version}))
 
 
 def test_what_does_not_decide_the_weights_may_change(make_config: Make) -> None:
-    stepped(make_config(), 1).save()
+    stepped(make_config(), 1).save(wait=True)
     assert trainer(make_config("checkpoint.keep=5", "evaluate.every=1", "sample.temperature=0.0")).resume()
 
 
 def test_checkpoints_hold_no_time_and_no_place(make_config: Make) -> None:
-    a, b = (stepped(make_config(output=name), 1).save() for name in ("a", "b"))
+    a, b = (stepped(make_config(output=name), 1).save(wait=True) for name in ("a", "b"))
     for name in ("model.safetensors", "optimizer.safetensors", "state.json"):
         assert (a / name).read_bytes() == (b / name).read_bytes()

@@ -13,6 +13,7 @@ from training.config import SampleOptions, TrainConfig
 from training.data import Batch, Dataset
 from training.evaluate import CellLoss, batch_loss, evaluate, sample
 from training.model import IGNORED, Transformer
+from training.world import alone
 
 TEXT = "Of  the\n\ttext: é, 漢字 \U0001f642 ▁ and <0x41>.\n"
 
@@ -60,14 +61,14 @@ def test_a_uniform_model_over_whole_validation(version: Path, vocab: tokenizer.V
         return torch.zeros(*tokens.shape, vocab.vocab_size)
 
     n_bytes = vocab.token_bytes()
-    losses = evaluate(forward, dataset, 32, None, 3, torch.from_numpy(n_bytes), nullcontext)
+    losses = evaluate(forward, dataset, 32, None, 3, torch.from_numpy(n_bytes), nullcontext, alone("cpu"))
     assert list(losses) == ["net", "tools"]
     for cell, loss in losses.items():
         totals = next(c for c in dataset.manifest.cells if c.cell == cell and c.split == "validation")
         assert loss.n_targets == totals.tokens - totals.documents
         assert loss.n_bytes == totals.utf8_bytes
         assert loss.loss == pytest.approx(math.log(vocab.vocab_size), rel=1e-6)
-    limited = evaluate(forward, dataset, 64, 1, 3, torch.from_numpy(n_bytes), nullcontext)
+    limited = evaluate(forward, dataset, 64, 1, 3, torch.from_numpy(n_bytes), nullcontext, alone("cpu"))
     assert 0 < limited["net"].n_targets <= 64
 
 

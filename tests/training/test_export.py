@@ -16,7 +16,8 @@ from training.config import ModelOptions, TrainConfig, TrainingError
 from training.data import Dataset
 from training.export import described, export, load_gpt2, main, to_hugging_face
 from training.model import Transformer
-from training.train import Trainer
+from training.trainer import Trainer
+from training.world import alone
 
 Make = Callable[..., TrainConfig]
 VOCAB = 70
@@ -117,10 +118,10 @@ SHAPES = {
 
 
 def trained(config: TrainConfig) -> tuple[Trainer, Path]:
-    trainer = Trainer(config, Dataset(config.data))
+    trainer = Trainer(config, Dataset(config.data), alone("cpu"))
     for _ in range(2):
         trainer.step()
-    return trainer, trainer.save()
+    return trainer, trainer.save(wait=True)
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
@@ -158,7 +159,9 @@ def test_what_cannot_be_exported_says_why(
 def test_training_starts_from_an_export_of_its_own(make_config: Make, version: Path, tmp_path: Path) -> None:
     trainer, folder = trained(make_config(SHAPES["gpt2"]))
     export(folder, version, tmp_path / "hf")
-    started = Trainer(make_config(SHAPES["gpt2"], f"start_from={tmp_path / 'hf'}", output="next"), Dataset(version))
+    started = Trainer(
+        make_config(SHAPES["gpt2"], f"start_from={tmp_path / 'hf'}", output="next"), Dataset(version), alone("cpu")
+    )
     vocab_size = trainer.dataset.vocab_size
     for (name, a), b in zip(trainer.model.named_parameters(), started.model.parameters(), strict=True):
         rows = vocab_size if name == "embedding.weight" else a.size(0)

@@ -18,7 +18,6 @@ from training.model import (
     padded,
     summed_loss,
 )
-from training.optim import average_and_clip
 
 OPTIONS = ModelOptions(architecture="modern", n_layers=2, n_heads=2, d_model=16, context=12)
 VOCAB = 70
@@ -124,18 +123,6 @@ def test_padded_vocabulary_and_flops() -> None:
     assert flops_per_token(1000, OPTIONS) == 6 * 1000 + 12 * 2 * 16 * 12
     model = Transformer(OPTIONS, VOCAB, seed=0)
     assert model.n_parameters() == 128 * 16 + 2 * 12 * 16 * 16
-
-
-def test_gradient_of_the_mean_and_its_norm() -> None:
-    model = random_model()
-    for parameter in model.parameters():
-        parameter.grad = torch.full_like(parameter, 6.0)
-    expected = 3.0 * model.n_parameters() ** 0.5
-    assert float(average_and_clip(model.parameters(), n_targets=2, clip=1e9)) == pytest.approx(expected, rel=1e-5)
-    assert all(bool((p.grad == 3.0).all()) for p in model.parameters() if p.grad is not None)
-    average_and_clip(model.parameters(), n_targets=1, clip=0.5)
-    total = sum(float((p.grad**2).sum()) for p in model.parameters() if p.grad is not None)
-    assert total**0.5 == pytest.approx(0.5, rel=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "modern"])

@@ -10,7 +10,8 @@ from training.config import AdamWOptions, ModelOptions, MuonOptions, SGDOptions,
 from training.data import Dataset
 from training.model import Transformer
 from training.optim import make_optimizer
-from training.train import Trainer
+from training.trainer import Trainer
+from training.world import alone
 
 Make = Callable[..., TrainConfig]
 ADAMW: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.5, "clip": 1.0, "betas": (0.9, 0.95)}
@@ -82,14 +83,14 @@ def test_sgd_is_torchs() -> None:
 def test_a_run_goes_on_bit_for_bit_with_each_optimizer(make_config: Make, name: str, model: str) -> None:
     def trainer(output: str) -> Trainer:
         config = make_config(OPTIMS[name], model, output=output)
-        return Trainer(config, Dataset(config.data))
+        return Trainer(config, Dataset(config.data), alone("cpu"))
 
     whole, first = trainer("whole"), trainer("parts")
     for _ in range(5):
         whole.step()
     for _ in range(3):
         first.step()
-    first.save()
+    first.save(wait=True)
     second = trainer("parts")
     assert second.resume()[-1].endswith("step 3.")
     for _ in range(2):
@@ -101,6 +102,6 @@ def test_a_run_goes_on_bit_for_bit_with_each_optimizer(make_config: Make, name: 
 @pytest.mark.parametrize("name", OPTIMS)
 def test_each_optimizer_lowers_the_loss(make_config: Make, name: str) -> None:
     config = make_config(OPTIMS[name], "schedule={type: wsd, warmup_steps: 2, decay_share: 0.2, min_lr_ratio: 0.0}")
-    trainer = Trainer(config, Dataset(config.data))
+    trainer = Trainer(config, Dataset(config.data), alone("cpu"))
     losses = [trainer.step()[0] for _ in range(12)]
     assert sum(losses[-3:]) / 3 < losses[0] - 0.3

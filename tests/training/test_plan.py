@@ -17,7 +17,8 @@ from training.data import Dataset, RowOrder
 from training.devices import known
 from training.model import Transformer, summed_loss
 from training.plan import needs, probe, rows_read
-from training.train import Trainer
+from training.trainer import Trainer
+from training.world import alone
 
 Make = Callable[..., TrainConfig]
 SHAPES = {
@@ -34,7 +35,7 @@ OPTIMS = {
 
 @pytest.mark.parametrize("name", OPTIMS)
 def test_memory_of_weights_and_optimizer_is_that_of_a_run(make_config: Make, name: str) -> None:
-    trainer = Trainer(make_config(OPTIMS[name], SHAPES["gpt2"]), Dataset(make_config().data))
+    trainer = Trainer(make_config(OPTIMS[name], SHAPES["gpt2"]), Dataset(make_config().data), alone("cpu"))
     trainer.step()
     found = needs(trainer.config, trainer.dataset.vocab_size, 2)
     assert found.weights == found.gradients == sum(p.numel() * 4 for p in trainer.model.parameters())
@@ -88,7 +89,7 @@ def test_what_a_plan_says(
     config_file: Path, version: Path, make_config: Make, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     out = planned(config_file, version, capsys, "--on", "h200", "--price", "3", "--mfu", "0.5", "--set", "n_steps=1000")
-    trainer = Trainer(make_config(), Dataset(version))
+    trainer = Trainer(make_config(), Dataset(version), alone("cpu"))
     n = trainer.model.n_parameters()
     tokens, flops = 1000 * 4 * 64, 6 * n + 12 * 2 * 32 * 32
     assert f"modern: {n:,} parameters (embedding 20,480, blocks {n - 20_480:,})" in out
