@@ -161,8 +161,8 @@ def data_files(
         for file in marker.files:
             split, _, name = file.name.partition("-")
             cell = name.rpartition("-")[0]
-            about = {"kind": "shard", "cell": cell, "split": split, "made_from": made_from}
-            add("pack", key, file.name, f"shards/{split}", cell, **about)
+            about = {"cell": cell, "split": split, "made_from": made_from}
+            add("pack", key, file.name, f"shards/{split}", cell, kind="shard", **about)
     return files, origins
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from training import checkpoint, report
 from training.__main__ import main
 from training.config import TrainConfig, TrainingError
 from training.data import Dataset
+from training.model import IGNORED
+from training.schedule import lr_factor
 from training.train import MAX_IN_A_ROW, train
 from training.trainer import Trainer
 from training.world import alone
@@ -104,6 +107,31 @@ def test_accumulation_gives_the_same_weights(make_config: Make) -> None:
             made.step()
     for a, b in zip(one.model.parameters(), many.model.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("clip", [0.3, 100.0])
+def test_a_step_is_that_of_torch(make_config: Make, clip: float) -> None:
+    """Loss, norm and weights of a mean over the window, torch's own clipping and its SGD."""
+    sgd = f"optim={{type: sgd, lr: 0.05, momentum: 0.9, weight_decay: 0, clip: {clip}}}"
+    config = make_config(sgd, "batch.sequences_at_once=1")
+    made = Trainer(config, Dataset(config.data), alone("cpu"))
+    theirs = deepcopy(made.model)
+    reference = torch.optim.SGD(theirs.parameters(), lr=0.0, momentum=0.9)
+    for n in range(4):
+        batch, _ = made.batches.at(4 * n, 4)
+        logits = theirs(*batch.inputs)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED)
+        reference.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(theirs.parameters(), clip)
+        assert (norm > clip) == (clip < 1)
+        reference.param_groups[0]["lr"] = 0.05 * lr_factor(n, config.n_steps, config.schedule)
+        reference.step()
+        step = made.step()
+        assert step.loss == pytest.approx(loss.item(), rel=1e-5)
+        assert step.gradient_norm == pytest.approx(norm.item(), rel=1e-4)
+        for a, b in zip(made.model.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_bf16_trains(make_config: Make) -> None:
