@@ -1,35 +1,20 @@
 """Compiled functions: Numba's `njit`, with a cache that knows every source of a kernel.
 
 Numba's own cache looks at the file that defines a function and at no other, so a kernel that calls one from another
-file would keep the old code of that one, after an upgrade, too. Here the cache lies in a folder named by the digest of
-all first-party sources with kernels. It is shared by all installations of equal code, and works where the package's
-folder cannot be written.
+file would keep the old code of that one, after an upgrade, too. `pipeline.kernel_cache` names a folder by all sources.
 """
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 from numba import config
 
-from pipeline.assets import cache_folder
+from pipeline import kernel_cache
 
 _njit: Any = numba.njit  # typed without `_nrt`, which Numba's own functions set by `register_jitable(_nrt=False)`
 Function = TypeVar("Function", bound=Callable[..., Any])
-ROOMS = ("text", "dedup", "tokenizer")
-
-
-def _digest() -> str:
-    hasher = hashlib.sha256(numba.__version__.encode())
-    for room in ROOMS:
-        for path in sorted(Path(__file__).parent.joinpath(room).glob("*.py")):
-            hasher.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return hasher.hexdigest()[:16]
-
-
-config.CACHE_DIR = str(cache_folder() / "kernels" / _digest())  # type: ignore[attr-defined]
+config.CACHE_DIR = str(kernel_cache.folder())  # type: ignore[attr-defined]
 
 
 def kernel(function: Function) -> Function:

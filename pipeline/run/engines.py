@@ -1,7 +1,7 @@
-"""Where Parts run: processes of this machine, a Ray cluster, a Slurm cluster; datatrove runs each rank.
+"""Where Parts run: processes of this machine, a Ray cluster; a Slurm cluster is in `pipeline.run.slurm`.
 
-Completion is decided by the markers of Parts alone (`skip_completed=False`). A worker that dies is noticed, and what it
-ran is tried again with nothing beside it. The guards, and why each is there, are in docs/scale.md.
+Completion is decided by the markers of Parts alone. A worker that dies is noticed, and what it ran is tried again with
+nothing beside it. The guards, and why each is there, are in docs/scale.md.
 """
 
 import logging
@@ -22,9 +22,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
 
-from datatrove.executor.local import LocalPipelineExecutor
-from datatrove.utils.logging import logger
-
 from pipeline.run.events import printable, write_line
 from pipeline.run.notes import Note
 from pipeline.run.stop import STOPPING, listen
@@ -41,7 +38,7 @@ CONNECT_TIMEOUT_S = 20.0
 EXIT_LAG_S = 1.0
 """How long the exit code of a worker that is gone may be awaited."""
 RAY_OBJECT_STORE_BYTES = 80 << 20
-"""About the least that Ray starts with (75 MiB); only the executor, a few kilobytes, goes through the object store."""
+"""About the least that Ray starts with (75 MiB); nothing but what names a rank, some hundred bytes, goes through it."""
 
 
 class Tick(Protocol):
@@ -119,24 +116,14 @@ def run_ranks(
         tick(ended)
 
 
-def _executor(task: StageTask, n_ranks: int) -> LocalPipelineExecutor:
-    """datatrove's executor with one rank for each Part.
-
-    Of every rank it keeps log, statistics and completion, three files that say less than the Part's marker, and whose
-    failure on a full disk would be stack traces on the terminal: they go to memory, and `_run_rank` drops them.
-    """
-    return LocalPipelineExecutor([task], tasks=n_ranks, logging_dir="memory://gristmill-log", skip_completed=False)
-
-
 def _place(note: Note | None) -> str:
     return f" on {note.place()}" if note and note.record else ""
 
 
-def _run_rank(executor: LocalPipelineExecutor, rank: int, folder: Path) -> None:
+def _run_rank(task: StageTask, rank: int, n_ranks: int, folder: Path) -> None:
     """In a worker: one rank, in the folder that relative paths of the recipe start from."""
     os.chdir(folder)
-    executor._run_for_rank(rank, 1)  # local rank 1: nothing but errors on standard error
-    executor.logging_dir.fs.rm(executor.logging_dir.path, recursive=True)
+    task(None, rank, n_ranks)
 
 
 class WorkerPool:
@@ -147,7 +134,7 @@ class WorkerPool:
         self._others = set(multiprocessing.active_children())
         self._started: dict[int | None, BaseProcess] = {}
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["pipeline.stages"])
+        self._context.set_forkserver_preload(["pipeline.run.preloaded"])
         # Without PYTHONSAFEPATH a worker would take any `pipeline` in the current folder for this one.
         os.environ.update({**worker_environment(), "PYTHONSAFEPATH": "1"})
         self._pool = self._start()
@@ -216,21 +203,16 @@ def _signals_wait() -> Iterator[None]:
 
 
 class LocalEngine:
-    """Processes on this machine.
-
-    datatrove's own pool is not used: it waits for ever for a worker that was killed.
-    """
+    """Processes on this machine."""
 
     def __init__(self, workers: int) -> None:
-        logger.remove()
         self._pool = WorkerPool(workers)
 
     def execute(self, task: StageTask, n_parts: int, logging_dir: str, tick: Tick) -> None:
         """See Engine."""
-        executor = _executor(task, n_parts)
 
         def submit(rank: int) -> Future[None]:
-            return self._pool.submit(_run_rank, executor, rank, Path.cwd())
+            return self._pool.submit(_run_rank, task, rank, n_parts, Path.cwd())
 
         def last_words(rank: int) -> str:
             note = task.note(rank)
@@ -247,9 +229,7 @@ class LocalEngine:
 class RayEngine:
     """A Ray cluster: the one that `RAY_ADDRESS` names, else one of this run's own on this machine.
 
-    Ranks are plain Ray tasks, whose processes are used again. datatrove's Ray executor is not used: it forks a pool in
-    an actor of its own for every rank, and waits for ever if a process of that pool is killed; its logs go through a
-    folder in /tmp that belongs to the first user of the node.
+    Ranks are plain Ray tasks, whose processes are used again.
     """
 
     def __init__(self, workers: int) -> None:
@@ -257,7 +237,6 @@ class RayEngine:
             import ray
         except ImportError:
             raise EngineError("--engine ray needs Ray: pip install 'gristmill[ray]'") from None
-        logger.remove()
         self._ray, self._workers = ray, workers
         settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         address = os.environ.get("RAY_ADDRESS") or "local"
@@ -282,12 +261,11 @@ class RayEngine:
     def execute(self, task: StageTask, n_parts: int, logging_dir: str, tick: Tick) -> None:
         """See Engine."""
         task = task.elsewhere()
-        shared = self._ray.put(_executor(task, n_parts))
         # One CPU and no memory are asked for: a request that no node can meet would wait for ever without a word.
         remote = self._ray.remote(_run_rank).options(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")
 
         def submit(rank: int) -> Future[None]:
-            future: Future[None] = remote.remote(shared, rank, Path.cwd()).future()
+            future: Future[None] = remote.remote(task, rank, n_parts, Path.cwd()).future()
             return future
 
         errors = self._ray.exceptions

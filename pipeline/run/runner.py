@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import assets, versions
+from pipeline import assets, kernel_cache, versions
 from pipeline.files import DamagedError, Folder, PartStore
 from pipeline.manifest import canonical_json
 from pipeline.plan import Part, Plan, without_files
@@ -224,14 +224,20 @@ def _prepare(recipe: Recipe, todo: dict[str, list[Part]]) -> None:
 
 
 def _compile_kernels(recipe: Recipe) -> None:
-    """In a process of its own, which Ctrl-C kills: an interrupt on its way through llvmlite would crash this one."""
+    """In a process of its own, which Ctrl-C kills: an interrupt on its way through llvmlite would crash this one.
+
+    What was compiled before is left to the workers to load.
+    """
     reading, limits = expand(recipe.steps)
     rules = [step.rule for step in reading if isinstance(step, LineStep)]
     groups = [*requested(limits), *["overlap"] * bool(recipe.overlap.benchmarks)]
     groups += ["lines"] * any(isinstance(step, CountedStep) for step in reading)
+    wanted = [*groups, *dict.fromkeys(rules)]
+    if (mark := kernel_cache.mark(wanted)).exists():
+        return
     environment = {**os.environ, **worker_environment(), "PYTHONSAFEPATH": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.run.warm_up", *groups, *dict.fromkeys(rules)],
+        [sys.executable, "-m", "pipeline.run.warm_up", *wanted],
         env=environment,
         start_new_session=True,
         stdin=subprocess.DEVNULL,
@@ -243,6 +249,7 @@ def _compile_kernels(recipe: Recipe) -> None:
     if done.returncode:
         cause = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise RunError(f"the kernels could not be compiled: {cause}", done.stderr)
+    mark.touch()
 
 
 def _failures(folder: Folder) -> list[dict[str, Any]]:

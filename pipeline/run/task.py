@@ -34,9 +34,9 @@ SINGLE_THREAD = {
 
 
 def worker_environment() -> dict[str, str]:
-    """Environment variables for workers that another machine or daemon starts: threads, cache, and the place of this
-    package if it is not an installed one."""
-    found = {**SINGLE_THREAD, "GRISTMILL_CACHE": str(cache_folder().absolute())}
+    """Environment variables for workers that another machine or daemon starts: threads, only the errors of datatrove's
+    log, cache, and the place of this package if it is not an installed one."""
+    found = {**SINGLE_THREAD, "LOGURU_LEVEL": "ERROR", "GRISTMILL_CACHE": str(cache_folder().absolute())}
     if is_editable():
         found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     return found
