@@ -64,7 +64,7 @@ def cut(rows: list[dict[str, Any]], sizes: list[int], scoped: bool) -> list:
     return parts
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(documents, st.randoms(use_true_random=False), st.lists(st.integers(0, 9), max_size=6), st.booleans())
 def test_edges_are_those_of_a_dictionary_for_any_order_cutting_and_ranges(rows, random, sizes, scoped) -> None:
     expected = brute_force(rows, scoped)

@@ -280,7 +280,7 @@ def grow(path: Path, n_bytes: int) -> None:
         file.write(b"" if packed else packer.flush())
 
 
-@pytest.mark.parametrize("name", ["a.warc.gz", "a.warc.zst"])
+@pytest.mark.parametrize("name", ["a.warc.gz", pytest.param("a.warc.zst", marks=pytest.mark.long)])
 def test_memory_is_flat_over_200_megabytes(tmp_path: Path, name: str) -> None:
     is_flat(tmp_path, name, 200 * MEGABYTE)
 

@@ -113,6 +113,7 @@ def test_each_window_is_read_once_whatever_the_number_of_processes(make_config: 
         assert sorted(shares) == list(range(16, 24))
 
 
+@pytest.mark.long
 def test_a_batch_that_cannot_be_shared_is_an_error(start: Start) -> None:
     process = start("--set", "batch.sequences_at_once=4", "--gpus", "2")
     _, err = process.communicate(timeout=120)
