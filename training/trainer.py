@@ -159,6 +159,7 @@ class Trainer:
         """
         config, progress = self.config, self.progress
         begin, lr = progress.position, config.optim.lr * lr_factor(self.n_steps_done, config.n_steps, config.schedule)
+        self._forget_other_phase(begin)
         if begin in progress.skipped:
             progress.position += config.batch.sequences
             return Step(math.nan, lr, math.nan, begin)
@@ -170,7 +171,6 @@ class Trainer:
         loss, norm, n, stopping, *of_cells = self.world.sum([*here, n_targets, is_stopping, *mine])
         n = max(1.0, n)
         made = Step(loss / n, lr, norm / n, begin, self.loader.waited_s - waited_s, "", stopping > 0)
-        self._forget_other_phase(begin)
         made = made._replace(objection=progress.history.objection(made.loss, made.gradient_norm, config.spikes.sigma))
         if made.objection:
             progress.n_objections += 1

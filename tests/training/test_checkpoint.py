@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 import torch
@@ -44,6 +47,30 @@ def test_what_is_saved_comes_back(make_config: Make) -> None:
     state = json.loads((folder / "state.json").read_bytes())
     assert state["version"] == old.dataset.version and state["config"]["seed"] == 7
     assert set(load_file(folder / "model.safetensors")) == {name for name, _ in old.model.named_parameters()}
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(make_config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written is the state when `save` was called: weights, moments and progress."""
+    may_write, write = Event(), checkpoint._write
+
+    def write_later(*arguments: Any) -> Path:
+        assert may_write.wait(60)
+        return write(*arguments)
+
+    monkeypatch.setattr(checkpoint, "_write", write_later)
+    made = stepped(make_config(), 3)
+    progress, weights = deepcopy(made.progress), [p.detach().clone() for p in made.model.parameters()]
+    moments = [made.optimizer.parts[0].state[p]["exp_avg"].clone() for p in made.model.parameters()]
+    made.save()
+    made.step()
+    may_write.set()
+    made.saver.wait()
+    again = trainer(make_config())
+    again.resume()
+    assert again.progress == progress != made.progress
+    for parameter, weight, moment in zip(again.model.parameters(), weights, moments, strict=True):
+        assert torch.equal(parameter, weight)
+        assert torch.equal(again.optimizer.parts[0].state[parameter]["exp_avg"], moment)
 
 
 def test_only_the_newest_are_kept(make_config: Make) -> None:

@@ -209,12 +209,15 @@ def test_rolling_back_again_and_again_ends(make_config: Make, monkeypatch: pytes
         train(config)
 
 
-def test_another_phase_has_another_level(make_config: Make) -> None:
+@pytest.mark.parametrize(("passed_over", "n_known"), [([], 3), ([20], 2), ([12, 16, 20, 24], 1)])
+def test_another_phase_has_another_level(make_config: Make, passed_over: list[int], n_known: int) -> None:
+    """Whether its first window is looked at or not."""
     made = Trainer(make_config(*LONG), Dataset(make_config().data), alone("cpu"))
     made.batches.order.phase_ends = [20, made.batches.order.n_rows]
+    made.progress.skipped = passed_over
     for _ in range(8):
         made.step()
-    assert len(made.progress.history.losses) == 3
+    assert len(made.progress.history.losses) == n_known
 
 
 def test_the_command_says_what_to_do(
