@@ -43,8 +43,8 @@ FOLLOWED = {
 }
 
 
-LONG_PAGES = {"docs/tutorial.md"}
-"""Pages that take minutes without their long blocks, too: only the patient reader follows them."""
+LONG_PAGES = {"docs/tutorial.md", "docs/coming-from-nanogpt.md"}
+"""Pages that take long without their long blocks, too: only the patient reader follows them."""
 
 
 @pytest.mark.parametrize("name", sorted(FOLLOWED.keys() - LONG_PAGES))
@@ -54,7 +54,9 @@ def test_a_reader_sees_what_the_page_shows(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", [n for n, blocks in FOLLOWED.items() if any("long" in b.marks for b in blocks)])
+@pytest.mark.parametrize(
+    "name", [n for n, blocks in FOLLOWED.items() if n in LONG_PAGES or any("long" in b.marks for b in blocks)]
+)
 def test_a_patient_reader_sees_what_the_page_shows(name: str, tmp_path: Path) -> None:
     assert follow(FOLLOWED[name], tmp_path, ROOT / "recipes", with_long=True)
 

@@ -40,7 +40,8 @@ def test_transformers_loads_model_and_tokenizer_and_writes_text(place: Path) -> 
     assert tokenizer.model_max_length == model.config.max_position_embeddings == 32
     written = model.generate(ids["input_ids"], attention_mask=ids["attention_mask"], max_new_tokens=3, do_sample=False)
     assert written.shape[1] > ids["input_ids"].shape[1] and tokenizer.decode(written[0])
-    again = run_pipeline("export-model", trained(place, "llama"), to, "--data", place / "out" / "small")
+    checkpoint = place / "llama" / "checkpoints" / "step-00000002"
+    again = run_pipeline("export-model", checkpoint, to, "--data", place / "out" / "small")
     assert again.returncode == 2 and "name a new folder" in again.stderr
 
 

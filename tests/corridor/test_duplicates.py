@@ -71,7 +71,12 @@ def test_captures_of_a_page_are_one_document_the_newest_stays(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("scope", "same"),
-    [("all", {True, False}), ("source", {True, False}), ("snapshot", {True}), ("language", {True, False})],
+    [
+        ("all", {True, False}),
+        pytest.param("source", {True, False}, marks=pytest.mark.long),
+        ("snapshot", {True}),
+        pytest.param("language", {True, False}, marks=pytest.mark.long),
+    ],
 )
 def test_scopes(tmp_path: Path, scope: str, same: set[bool]) -> None:
     """A copy in the same crawl, and a copy in another one."""
@@ -85,7 +90,7 @@ def test_scopes(tmp_path: Path, scope: str, same: set[bool]) -> None:
     assert dropped[2] == ({"", "exact_duplicate"} if False in same else {""})
 
 
-@pytest.mark.parametrize("by", ["signature", "shingles"])
+@pytest.mark.parametrize("by", [pytest.param("signature", marks=pytest.mark.long), "shingles"])
 def test_verification_lets_unlike_documents_live(tmp_path: Path, by: str) -> None:
     twin = {"url": "https://b.example/1", "text": near(1)}
     rows = [page(1), twin, {"url": "https://b.example/2", "text": article(2)}, page(2), *FILLER]

@@ -5,19 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-RECIPE = """\
-name: pages
-sources: {web: {type: commoncrawl, snapshot: sample}}
-tokenizer: {vocab_size: 1600}
-packing: {seq_len: 64}
-"""
 
-
-def test_a_folder_called_pipeline_in_the_current_folder_is_left_alone(repository: Path, tmp_path: Path) -> None:
+def test_a_folder_called_pipeline_in_the_current_folder_is_left_alone(
+    repository: Path, small_recipe: Path, tmp_path: Path
+) -> None:
     (tmp_path / "pipeline").mkdir()
     (tmp_path / "pipeline" / "__init__.py").write_text("raise RuntimeError('the wrong package')\n")
-    (tmp_path / "recipe.yaml").write_text(RECIPE)
-    command = [sys.executable, "-P", "-c", "from pipeline.cli.main import main; main()", "run", "recipe.yaml"]
+    command = [sys.executable, "-P", "-c", "from pipeline.cli.main import main; main()", "run", small_recipe]
     env = {**os.environ, "PYTHONPATH": str(repository)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -102,6 +102,7 @@ def test_a_part_that_raises_is_a_message_and_with_v_a_stack_trace(small_recipe: 
         assert ("Traceback" in done.stderr) == bool(options)
 
 
+@pytest.mark.long
 def test_a_killed_ray_worker_is_replaced(small_recipe: Path, tmp_path: Path) -> None:
     fault = {"GRISTMILL_FAULT": f"extract:before_marker@{tmp_path / 'once'}"}
     options = ["--output", tmp_path / "out", "--engine", "ray", "--workers", "2"]

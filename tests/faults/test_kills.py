@@ -20,9 +20,9 @@ STAGES = ("extract", "measure", "judge", "match", "cluster", "select", "tokenize
 MOMENTS = ("file", "before_marker", "after_marker")
 POINTS = [f"{stage}:{moment}" for stage in STAGES for moment in MOMENTS]
 POINTS += [f"describe:{moment}" for moment in ("linked", "published", "before_marker", "after_marker")]
-SOME_POINTS = [f"{stage}:{moment}" for stage, moment in zip(STAGES, cycle(MOMENTS), strict=False)]
+SOME_POINTS = [f"{stage}:{moment}" for stage, moment in zip(STAGES[::2], cycle(MOMENTS), strict=False)]
 SOME_POINTS += ["describe:published"]
-"""One of each stage, since each costs a run."""
+"""One of every other stage, since each costs a run."""
 
 
 def run(recipe: Path, out: Path, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":

@@ -67,6 +67,7 @@ def test_any_number_of_processes_has_the_same_losses(
         }
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_another_number_of_processes(start: Start, tmp_path: Path) -> None:
     finished(start(*SHAPE, output="whole"))
     process = start(*SHAPE, "--gpus", "2", "--set", "checkpoint.every=5", output="cut")
