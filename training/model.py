@@ -232,7 +232,9 @@ class Transformer(nn.Module):
             else:
                 x = block(x, places)
         head = self.embedding if options.kind.is_tied else self.head
-        return F.linear(self.norm(x), head.weight)[..., : self.vocab_size].float()
+        # A GPU wants the padded table. Elsewhere its rows are cut: to cut the logits copies them, there and back.
+        weight = head.weight if x.is_cuda else head.weight[: self.vocab_size]
+        return F.linear(self.norm(x), weight)[..., : self.vocab_size].float()
 
     def n_parameters(self) -> int:
         """All weights, padding of the vocabulary included; an embedding that is the output matrix counts once."""
