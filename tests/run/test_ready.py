@@ -59,7 +59,7 @@ def test_what_was_not_compiled_is_tried_again(recipe: Recipe, monkeypatch: pytes
 
 
 def test_the_server_of_workers_has_no_thread_that_they_would_lack() -> None:
-    """Their threads are the allocator's, which starts its own after a fork."""
+    """Beside the main one it has the allocator's, which starts its own after a fork."""
     look = """
 import pathlib, pipeline.run.preloaded
 print(*(path.read_text() for path in pathlib.Path("/proc/self/task").glob("*/comm")))
@@ -67,4 +67,4 @@ print(*(path.read_text() for path in pathlib.Path("/proc/self/task").glob("*/com
     done = subprocess.run(
         [sys.executable, "-c", look], capture_output=True, text=True, check=True, env=worker_environment()
     )
-    assert sorted(name for name in done.stdout.split() if name != "jemalloc_bg_thd") in (["python"], ["python3.11"])
+    assert len([name for name in done.stdout.split() if name != "jemalloc_bg_thd"]) == 1, done.stdout
