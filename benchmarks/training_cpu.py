@@ -64,7 +64,7 @@ CONFIG: Mapping[str, Any] = {
 }
 SMALL = {"n_layers": 2, "n_heads": 2, "d_model": 32}
 """Of the run that is killed: what is saved is the same, only smaller."""
-N_DOCUMENTS, SMALL_VOCAB = 4_000, 600
+N_DOCUMENTS, QUICK_DOCUMENTS, SMALL_VOCAB = 4_000, 1_000, 600
 STEPS, QUICK_STEPS, WARM = 40, 3, 1
 KILLS, QUICK_KILLS = 20, 1
 RUN_STEPS, QUICK_RUN_STEPS = 40, 16
@@ -178,9 +178,10 @@ def main() -> None:
     """Measure, print, keep."""
     options = arguments(__doc__ or "", [])
     n_steps = QUICK_STEPS if options.quick else STEPS
+    n_documents = QUICK_DOCUMENTS if options.quick else N_DOCUMENTS
     with tempfile.TemporaryDirectory(dir=options.data) as name:
         folder = Path(name)
-        write_version(folder, N_DOCUMENTS)
+        write_version(folder, n_documents)
         row = configured(folder, "row", model={"attention": "row"})
         waited: list[float] = []
         sides = {
@@ -191,7 +192,7 @@ def main() -> None:
             sides["ours, attention in documents"] = our_step(configured(folder, "documents"), waited)
         seconds = interleaved(sides, n_steps)
         small = folder / "small"
-        write_version(small, N_DOCUMENTS // 4, SMALL_VOCAB, made_tokenizer(small))
+        write_version(small, n_documents // 4, SMALL_VOCAB, made_tokenizer(small))
         n_kills, run_steps = (QUICK_KILLS, QUICK_RUN_STEPS) if options.quick else (KILLS, RUN_STEPS)
         n_killed, is_exact = killed_runs(small, n_kills, run_steps)
     peer = statistics.median(seconds["transformers"])

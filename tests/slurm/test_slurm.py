@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.files import TIME
 from pipeline.run.task import SINGLE_THREAD
 from tests.small_dataset import run_pipeline
 
@@ -21,7 +22,7 @@ OPTIONS = ["--engine", "slurm", "--workers", "2", "--slurm", "partition=debug", 
 def files_of(out: Path) -> dict[str, bytes]:
     work = out / "small" / "work"
     found = (p for p in work.rglob("*") if p.is_file() and "runs" not in p.relative_to(work).parts)
-    return {str(p.relative_to(work)): p.read_bytes() for p in found}
+    return {str(p.relative_to(work)): p.read_bytes() for p in found if p.name != TIME}
 
 
 def jobs() -> str:
