@@ -34,9 +34,9 @@ SINGLE_THREAD = {
 
 
 def worker_environment() -> dict[str, str]:
-    """Environment variables for workers that another machine or daemon starts: threads, only the errors of datatrove's
-    log, cache, and the place of this package if it is not an installed one."""
-    found = {**SINGLE_THREAD, "LOGURU_LEVEL": "ERROR", "GRISTMILL_CACHE": str(cache_folder().absolute())}
+    """Environment variables for workers that another machine or daemon starts: threads, cache, and the place of this
+    package if it is not an installed one."""
+    found = {**SINGLE_THREAD, "GRISTMILL_CACHE": str(cache_folder().absolute())}
     if is_editable():
         found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
     return found
@@ -68,7 +68,8 @@ def run_part(recipe: Recipe, part: Part, store: PartStore) -> None:
 
 
 class StageTask:
-    """The one step of a datatrove pipeline: rank r runs the Parts r, r + world_size, ... of a job.
+    """What a worker is given: rank r runs the Parts r, r + world_size, ... of a job. On Slurm it is the one step of a
+    datatrove pipeline.
 
     Whatever a Part raises, the next one runs. A failed Part leaves no marker and a `failure-<stage>-<key>.json` in the
     run's folder.

@@ -22,6 +22,7 @@ from tests.small_dataset import run_pipeline, write_small_recipe
 OWN = """\
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.formatters.base import BaseFormatter
+from datatrove.utils.logging import logger
 
 class Subjects(BaseFilter):
     def __init__(self, unwanted: tuple[str, ...]):
@@ -30,6 +31,7 @@ class Subjects(BaseFilter):
 
     def filter(self, doc):
         self.n += 1
+        logger.info("a filter talks")
         word = doc.text.split()[0]
         return not doc.text.startswith(self.unwanted), f"{word} {self.n}"
 
@@ -58,6 +60,7 @@ def walked(tmp_path_factory) -> Path:
     (folder / "own_classes.py").write_text(OWN)
     done = run(folder, "run", "--workers", "2")
     assert done.returncode == 0, done.stderr
+    assert "talks" not in done.stderr
     return folder
 
 
