@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import json
+import sys
 import typing
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any, cast
 from datatrove.pipeline import filters, formatters
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.formatters.base import BaseFormatter
+from datatrove.utils.logging import logger
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
@@ -18,6 +20,10 @@ from pipeline.config_words import did_you_mean, one_of
 from pipeline.measures import VERDICT_PREFIX
 from pipeline.steps.options import DatatroveStep, Limit, Step
 from pipeline.steps.presets import expand
+
+# Of what datatrove's classes log, errors belong on the terminal.
+logger.remove()
+logger.add(sys.stderr, level="ERROR")
 
 Class = type[BaseFilter] | type[BaseFormatter]
 MAX_SAID_CHARS = 200
