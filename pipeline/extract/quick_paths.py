@@ -51,14 +51,14 @@ def plain(path: str) -> Path | None:
     if not tests or not tests[0].is_of_attributes:
         return None
     first, *others = (test.run for test in tests)
-    names = reader.attribute_names
+    names = frozenset().union(*(test.names for test in tests))
     known: dict[tuple[tuple[str, str], ...], bool] = {}
 
     def holds(element: Any) -> bool:
         items = tuple(element.items())
         answer = known.get(items)
         if answer is None:
-            asked = tuple(item for item in items if item[0] in names)
+            asked = tuple([item for item in items if item[0] in names])
             answer = known.get(asked)
             if answer is None:
                 answer = first(element, dict(asked))
@@ -66,7 +66,7 @@ def plain(path: str) -> Path | None:
                     if len(known) >= MAX_KNOWN:
                         known.clear()
                     known[asked] = answer
-        return answer and all(test(element, dict(items)) for test in others)
+        return answer and (not others or all(test(element, dict(items)) for test in others))
 
     def find(tree: Any) -> list[Any]:
         found = (element for element in tree.iter(*tags or "*") if holds(element) and element is not tree)
@@ -84,9 +84,11 @@ def plain(path: str) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A part of a predicate. `tags`: it asks for one of them and nothing else."""
+    """A part of a predicate. `names`: of the attributes that it asks for; `is_of_attributes`: it asks for nothing else.
+    `tags`: it asks for one of them and nothing else."""
 
     run: Test
+    names: frozenset[str] = frozenset()
     is_of_attributes: bool = True
     tags: tuple[str, ...] = ()
 
@@ -95,7 +97,6 @@ class _Reader:
     """Reads the predicates of a location step (XPath 1.0, section 2.4), as far as they are known."""
 
     def __init__(self, source: str) -> None:
-        self.attribute_names: set[str] = set()
         self._tokens: list[str] = []
         place = 0
         while place < len(source):
@@ -103,8 +104,6 @@ class _Reader:
             if not token:
                 raise _UnknownError(source[place:])
             self._tokens.append(token[1])
-            if token[1].startswith("@"):
-                self.attribute_names |= {name.removeprefix("@") for name in token[1].split("|")}
             place = token.end()
 
     def predicates(self) -> tuple[list[_Test], bool]:
@@ -132,8 +131,13 @@ class _Reader:
         tests = [self._all()]
         while self._is_next("or"):
             tests.append(self._all())
+        if len(tests) == 1:
+            return tests[0]
         tags = sum((test.tags for test in tests), ()) if all(test.tags for test in tests) else ()
-        return _Test(_joined(any, tests), all(test.is_of_attributes for test in tests), tags)
+        names = frozenset[str]().union(*(test.names for test in tests))
+        if all(test.is_of_attributes for test in tests):
+            return _Test(_either(tests), names)
+        return _Test(lambda e, a: any(test.run(e, a) for test in tests), names, False, tags)
 
     def _all(self) -> _Test:
         tests = [self._one()]
@@ -141,7 +145,9 @@ class _Reader:
             tests.append(self._one())
         if len(tests) == 1:
             return tests[0]
-        return _Test(_joined(all, tests), all(test.is_of_attributes for test in tests))
+        names = frozenset[str]().union(*(test.names for test in tests))
+        is_of_attributes = all(test.is_of_attributes for test in tests)
+        return _Test(lambda e, a: all(test.run(e, a) for test in tests), names, is_of_attributes)
 
     def _one(self) -> _Test:
         token = self._take()
@@ -151,35 +157,35 @@ class _Reader:
             test = self._any()
             self._take(")")
             run = test.run
-            return test if token == "(" else _Test(lambda e, a: not run(e, a), test.is_of_attributes)
+            return test if token == "(" else _Test(lambda e, a: not run(e, a), test.names, test.is_of_attributes)
         if token.startswith("self::"):
             tag = token.removeprefix("self::")
-            return _Test(lambda e, a: bool(e.tag == tag), False, (tag,))
+            return _Test(lambda e, a: bool(e.tag == tag), is_of_attributes=False, tags=(tag,))
         if token.startswith(".//"):
-            return _Test(lambda e, a: e.find(token) is not None, False)
+            return _Test(lambda e, a: e.find(token) is not None, is_of_attributes=False)
         if token.startswith("@") and "|" not in token:
             name = token[1:]
             if not self._is_next("="):
-                return _Test(lambda e, a: name in a)
+                return _Test(lambda e, a: name in a, frozenset({name}))
             wanted = self._text()
-            return _Test(lambda e, a: a.get(name) == wanted)
+            return _Test(lambda e, a: a.get(name) == wanted, frozenset({name}))
         if token in ("contains", "starts-with", "re:test"):
             return self._function(token)
         raise _UnknownError(token)
 
     def _function(self, name: str) -> _Test:
         self._take("(")
-        value = self._value()
+        value, names = self._value()
         self._take(",")
         text = self._text()
         is_any_case = name == "re:test" and self._is_next(",") and self._text() == "i"
         self._take(")")
         if name == "re:test":
             search = re.compile(text, re.IGNORECASE if is_any_case else 0).search
-            return _Test(lambda e, a: search(value(a)) is not None)
+            return _Test(lambda e, a: search(value(a)) is not None, names)
         if name == "contains":
-            return _Test(lambda e, a: text in value(a))
-        return _Test(lambda e, a: value(a).startswith(text))
+            return _Test(lambda e, a: text in value(a), names)
+        return _Test(lambda e, a: value(a).startswith(text), names)
 
     def _text(self) -> str:
         token = self._take()
@@ -187,26 +193,41 @@ class _Reader:
             raise _UnknownError(token)
         return token[1:-1]
 
-    def _value(self) -> Callable[[Attributes], str]:
-        """The string value of a set of attributes: that of the first, "" if there is none."""
+    def _value(self) -> tuple[Callable[[Attributes], str], frozenset[str]]:
+        """The string value of a set of attributes: that of the first, "" if there is none; and their names."""
         token = self._take()
         if token == "translate":
             self._take("(")
-            inner = self._value()
+            inner, within = self._value()
             self._take(",")
             old = self._text()
             self._take(",")
             table = str.maketrans(old, self._text())
             self._take(")")
-            return lambda a: inner(a).translate(table)
-        names = tuple(name.removeprefix("@") for name in token.split("|"))
+            return lambda a: inner(a).translate(table), within
         if not token.startswith("@"):
             raise _UnknownError(token)
-        if len(names) == 1:
-            return lambda a: a.get(names[0], "")
-        return lambda a: next((value for name, value in a.items() if name in names), "")
+        first, *more = (name.removeprefix("@") for name in token.split("|"))
+        names = frozenset({first, *more})
+        if not more:
+            return lambda a: a.get(first, ""), names
+        return lambda a: next((value for name, value in a.items() if name in names), ""), names
 
 
-def _joined(join: Callable[[Any], bool], tests: Sequence[_Test]) -> Test:
-    runs = tuple(test.run for test in tests)
-    return runs[0] if len(runs) == 1 else lambda e, a: join(run(e, a) for run in runs)
+def _either(tests: Sequence[_Test]) -> Test:
+    """Whether one of tests of attributes holds, asked of no more of them than it takes: where an element has none of a
+    test's attributes, the test's answer is that of an element without any."""
+    always = tuple(test.run for test in tests if test.run(None, {}))
+    by_name: dict[str, list[Test]] = {}
+    for test in tests:
+        for name in test.names if test.run not in always else ():
+            by_name.setdefault(name, []).append(test.run)
+
+    def run(element: Any, attributes: Attributes) -> bool:
+        for name in attributes:
+            for test in by_name.get(name, ()):
+                if test(element, attributes):
+                    return True
+        return any(test(element, attributes) for test in always)
+
+    return run

@@ -74,22 +74,20 @@ def _read_line(data: Data, start: int, end: int, flags: Flags) -> tuple[int, int
         if point >= 128:
             point, behind = decode(data, place, end)
         flag = flags[point]
-        if flag & SPACE:
-            if flag & LINE_BREAK:
-                if point == RETURN and behind < end and data[behind] == NEWLINE:
-                    behind += 1
-                return first, last, place, behind, words, longest, marked
-            length = 0
-        else:
-            first = place if words == 0 else first
-            words += length == 0
-            length += 1
-            longest = max(longest, length)
-            last = behind
-            if flag & PHRASE and (point == OPEN or _is_in_phrase(data, place, start, end)):
-                marked = True
+        if flag & LINE_BREAK:
+            if point == RETURN and behind < end and data[behind] == NEWLINE:
+                behind += 1
+            return (first if words else last), last, place, behind, words, longest, marked
+        is_space = flag & SPACE != 0  # no branch: where words end cannot be foreseen
+        first = place if words == 0 else first
+        words += (length == 0) & (not is_space)
+        length = 0 if is_space else length + 1
+        longest = max(longest, length)
+        last = last if is_space else behind
+        if flag & PHRASE and (point == OPEN or _is_in_phrase(data, place, start, end)):
+            marked = True
         place = behind
-    return first, last, end, end, words, longest, marked
+    return (first if words else last), last, end, end, words, longest, marked
 
 
 @leaf
@@ -155,6 +153,16 @@ def _mark_text(data: Data, start: int, end: int, flags: Flags, spans: Offsets, c
 
 
 @leaf
+def _most_spans(data: Data, offsets: Offsets) -> int:
+    """More spans than the texts can have: a line gives two at most (itself, its end), a citation mark one more."""
+    n = 2 * len(offsets)
+    for byte in data[offsets[0] : offsets[-1]]:
+        n += 2 * ((byte < 32) | (byte == 0xC2) | (byte == 0xE2))  # with these all line ends begin
+        n += byte == OPEN
+    return n
+
+
+@leaf
 def _mark_all(
     data: Data, offsets: Offsets, flags: Flags, spans: Offsets, ends: Offsets, whole: npt.NDArray[np.bool_], clean: Data
 ) -> int:
@@ -187,11 +195,7 @@ def c4_spans(texts: pa.LargeStringArray) -> pa.ListArray:
     """
     data, offsets = views(texts)
     longest = int(np.diff(offsets).max(initial=0))
-    within = data[offsets[0] : offsets[-1]]
-    # A line gives at most two spans (itself, its end) and a citation mark one more. Line ends begin with one of these.
-    breaks = sum(int(np.count_nonzero(found)) for found in (within < 32, within == 0xC2, within == 0xE2))
-    n_spans = 2 * (breaks + len(texts)) + int(np.count_nonzero(within == OPEN))
-    spans, ends = np.empty(2 * n_spans, np.int64), np.zeros(len(texts) + 1, np.int64)
+    spans, ends = np.empty(2 * _most_spans(data, offsets), np.int64), np.zeros(len(texts) + 1, np.int64)
     whole = np.zeros(len(texts), np.bool_)
     n = _mark_all(data, offsets, character_tables().flags, spans, ends, whole, np.empty(longest, np.uint8))
     return pa.ListArray.from_arrays(

@@ -12,8 +12,11 @@ from pipeline.text.english import EMPTY, HASH_BASE, find_slot, mix
 TOP_SIZES: Final = (2, 3, 4)
 DUPLICATE_SIZES: Final = (5, 6, 7, 8, 9, 10)
 
-PREFIX_CHARS: Final = 16
-"""Characters from the first of a word on that two equal n-grams of at least so many characters share."""
+PREFIX_CHARS: Final = (DUPLICATE_SIZES[0], 16, 24, 32)
+"""Lengths of prefixes by which n-grams of DUPLICATE_SIZES that occur once are found. The first is that of the shortest
+n-gram, since no word is empty; the others are those from which the fewest remain for the time that the search takes."""
+INVERSE_BASE: Final = np.uint64(pow(int(HASH_BASE), -1, 2**64))
+"""1 / HASH_BASE modulo 2**64: odd numbers have an inverse."""
 COUNTS_PER_ENTRY: Final = 4
 """Counts in the table of `_repeated` for each place of a hash table: few keys then share one."""
 
@@ -28,6 +31,8 @@ class Scratch(NamedTuple):
 
     powers: Hashes
     """HASH_BASE**k, modulo 2**64, for all lengths k."""
+    inverses: Hashes
+    """INVERSE_BASE**k, modulo 2**64, for all lengths k."""
     sums: Hashes
     lengths: Lengths
     places: Places
@@ -36,7 +41,7 @@ class Scratch(NamedTuple):
     table: Hashes
     counts: Places
     firsts: Places
-    repeats: npt.NDArray[np.bool_]
+    repeats: npt.NDArray[np.uint8]
     seen: npt.NDArray[np.uint8]
 
 
@@ -53,13 +58,15 @@ def table_size(n_entries: int) -> int:
 def new_scratch(longest: int) -> Scratch:
     """Memory for texts of up to `longest` characters. What a text does not use of it is never touched, and so costs
     nothing."""
-    powers, size = np.empty(longest + 1, np.uint64), table_size(longest + 2)
-    power = np.uint64(1)
+    powers, inverses = np.empty(longest + 1, np.uint64), np.empty(longest + 1, np.uint64)
+    power, inverse, size = np.uint64(1), np.uint64(1), table_size(longest + 2)
     for k in range(longest + 1):
-        powers[k] = power
+        powers[k], inverses[k] = power, inverse
         power *= HASH_BASE
+        inverse *= INVERSE_BASE
     return Scratch(
         powers,
+        inverses,
         np.empty(longest + 1, np.uint64),
         np.empty(longest + 1, np.int32),
         np.empty(longest, np.int32),
@@ -68,27 +75,35 @@ def new_scratch(longest: int) -> Scratch:
         np.empty(size, np.uint64),
         np.empty(size, np.int32),
         np.empty(size, np.int32),
-        np.empty(longest, np.bool_),
+        np.empty(longest, np.uint8),
         np.empty(COUNTS_PER_ENTRY * size, np.uint8),
     )
 
 
 @leaf
 def _hash_prefixes(
-    points: Places, flags: Flags, n: int, starts: Places, ends: Places, n_words: int, sums: Hashes, lengths: Lengths
+    points: Places,
+    flags: Flags,
+    n: int,
+    starts: Places,
+    ends: Places,
+    n_words: int,
+    powers: Hashes,
+    sums: Hashes,
+    lengths: Lengths,
 ) -> None:
     """Fill what gives the hash of any run of word characters in one step.
 
-    The words' characters in a row are those of the text `points[:n]` without white space. `sums[j]` is the polynomial
-    hash of the first j: the sum of (c_k + 1) * HASH_BASE**(j - 1 - k), modulo 2**64. `lengths[i]`, for i up to n_words,
-    is the number of characters before word i.
+    The words' characters in a row are those of the text `points[:n]` without white space. `sums[j]` is the sum of
+    (c_k + 1) * HASH_BASE**k over the first j, modulo 2**64: by such sums, other than by Horner's rule, no step has to
+    wait for the multiplication before. `lengths[i]`, for i up to n_words, is the number of characters before word i.
     """
     total, length = np.uint64(0), 0
     sums[0] = total
     for i in range(n):  # without a branch: where words end cannot be foreseen
         is_space = flags[i] & SPACE != 0
-        grown = total * HASH_BASE + np.uint64(points[i] + 1)
-        total = total if is_space else grown
+        term = np.uint64(points[i] + 1) * powers[length]
+        total += np.uint64(0) if is_space else term
         length += not is_space
         sums[length] = total
     lengths[0] = 0
@@ -97,9 +112,9 @@ def _hash_prefixes(
 
 
 @leaf
-def _hash(sums: Hashes, powers: Hashes, begin: int, end: int) -> np.uint64:
+def _hash(sums: Hashes, inverses: Hashes, begin: int, end: int) -> np.uint64:
     """The hash of the word characters from `begin` up to `end`: it depends on them only."""
-    return mix(sums[end] - sums[begin] * powers[end - begin])
+    return mix((sums[end] - sums[begin]) * inverses[begin])
 
 
 @leaf
@@ -149,43 +164,75 @@ def _top_ngram_chars(
 @leaf
 def _mark_repeats(
     sums: Hashes,
-    powers: Hashes,
+    inverses: Hashes,
     lengths: Lengths,
     n_words: int,
     keys: Hashes,
     places: Places,
     seen: npt.NDArray[np.uint8],
-    repeats: npt.NDArray[np.bool_],
+    repeats: npt.NDArray[np.uint8],
 ) -> None:
-    """Say of each word whether the PREFIX_CHARS characters from it on may occur at another word, too."""
+    """Say of each word, by bit k, whether the first PREFIX_CHARS[k] characters from it on may occur at another word,
+    too. Of bit 0 that is said only where an n-gram begins that no longer prefix fits in."""
     n = 0
-    while n < n_words and lengths[n] + PREFIX_CHARS <= lengths[n_words]:
-        keys[n], places[n] = _hash(sums, powers, lengths[n], lengths[n] + PREFIX_CHARS), n
-        n += 1
-    repeats[:n_words] = False
-    for i in range(_repeated(keys, places, n, seen)):
-        repeats[places[i]] = True
+    for i in range(n_words):
+        repeats[i], places[n] = 0, i
+        n += i + DUPLICATE_SIZES[0] <= n_words and lengths[i + DUPLICATE_SIZES[0]] - lengths[i] < PREFIX_CHARS[1]
+    _mark_prefixes(0, n, sums, inverses, lengths, n_words, keys, places, seen, repeats)
+    n = n_words
+    for i in range(n_words):
+        places[i] = i
+    for k in range(1, len(PREFIX_CHARS)):  # what occurs twice has shorter prefixes that do
+        n = _mark_prefixes(k, n, sums, inverses, lengths, n_words, keys, places, seen, repeats)
+
+
+@leaf
+def _mark_prefixes(
+    k: int,
+    n: int,
+    sums: Hashes,
+    inverses: Hashes,
+    lengths: Lengths,
+    n_words: int,
+    keys: Hashes,
+    places: Places,
+    seen: npt.NDArray[np.uint8],
+    repeats: npt.NDArray[np.uint8],
+) -> int:
+    """Set bit `k` of those of the first `n` places whose prefix may occur twice among them, and move them to the front,
+    in order; returns how many there are."""
+    size, to = PREFIX_CHARS[k], 0
+    while to < n and lengths[places[to]] + size <= lengths[n_words]:
+        begin = lengths[places[to]]
+        keys[to] = _hash(sums, inverses, begin, begin + size)
+        to += 1
+    found = _repeated(keys, places, to, seen)
+    for i in range(found):
+        repeats[places[i]] |= 1 << k
+    return found
 
 
 @leaf
 def _may_repeat(
-    lengths: Lengths, n_words: int, repeats: npt.NDArray[np.bool_], places: Places, n: int, size: int
+    lengths: Lengths, n_words: int, repeats: npt.NDArray[np.uint8], places: Places, n: int, size: int
 ) -> int:
-    """Move those of the first `n` places to the front, in order, whose n-gram may occur twice: shorter than
-    PREFIX_CHARS, or with a prefix that does; returns how many there are."""
+    """Move those of the first `n` places to the front, in order, whose n-gram may occur twice by what `_mark_repeats`
+    said of the longest prefix that fits in; returns how many there are."""
     found = 0
     for i in range(n):
         place = places[i]
         if place + size > n_words:
             break
-        places[found] = place
-        found += repeats[place] or lengths[place + size] - lengths[place] < PREFIX_CHARS
+        places[found], longest, chars = place, 0, lengths[place + size] - lengths[place]
+        for k in range(1, len(PREFIX_CHARS)):
+            longest += chars >= PREFIX_CHARS[k]
+        found += (repeats[place] >> longest) & 1
     return found
 
 
 @leaf
 def _duplicate_ngram_chars(
-    sums: Hashes, powers: Hashes, lengths: Lengths, places: Places, n: int, size: int, table: Hashes
+    sums: Hashes, inverses: Hashes, lengths: Lengths, places: Places, n: int, size: int, table: Hashes
 ) -> int:
     """The characters, without spaces, of n-grams that occurred before; after one is found, its words are passed over.
 
@@ -201,7 +248,7 @@ def _duplicate_ngram_chars(
         if place < first_allowed:
             continue
         begin, end = lengths[place], lengths[place + size]
-        key = _hash(sums, powers, begin, end)
+        key = _hash(sums, inverses, begin, end)
         slot = find_slot(used, key)
         if used[slot] == EMPTY:
             used[slot] = key
@@ -225,14 +272,14 @@ def scan_ngrams(
     """Write the shares of `n_chars` that repeated n-grams have into `row`: TOP_SIZES, then DUPLICATE_SIZES.
 
     Most n-grams of a text occur once: a table of counts finds them, and what needs keys looks at the others only. All
-    values are 0 for fewer words than the n-gram has. Of `scratch`, 8 bytes a character and at most 90 a word are used.
+    values are 0 for fewer words than the n-gram has. Of `scratch`, 16 bytes a character and at most 90 a word are used.
     """
     row[:] = 0.0
-    powers, sums, lengths, places, words, keys, table, counts, firsts, repeats, seen = scratch
-    _hash_prefixes(points, flags, n_chars, starts, ends, n_words, sums, lengths)
+    powers, inverses, sums, lengths, places, words, keys, table, counts, firsts, repeats, seen = scratch
+    _hash_prefixes(points, flags, n_chars, starts, ends, n_words, powers, sums, lengths)
     for i in range(n_words):
         begin, end = lengths[i], lengths[i + 1]
-        words[i] = keys[i] = _hash(sums, powers, begin, end) + np.uint64(end - begin)
+        words[i] = keys[i] = _hash(sums, inverses, begin, end) + np.uint64(end - begin)
         places[i] = i
     found = n_words
     for k in range(len(TOP_SIZES)):
@@ -245,12 +292,12 @@ def scan_ngrams(
         found = _repeated(keys, places, to, seen)
         if n_words >= n:
             row[k] = _top_ngram_chars(keys, places, found, lengths, n, table, counts, firsts) / n_chars
-    _mark_repeats(sums, powers, lengths, n_words, keys, places, seen, repeats)
+    _mark_repeats(sums, inverses, lengths, n_words, keys, places, seen, repeats)
     found = n_words
     for i in range(n_words):
         places[i] = i
     for k in range(len(DUPLICATE_SIZES)):
         n = DUPLICATE_SIZES[k]
         found = _may_repeat(lengths, n_words, repeats, places, found, n)
-        chars = _duplicate_ngram_chars(sums, powers, lengths, places, found, n, table)
+        chars = _duplicate_ngram_chars(sums, inverses, lengths, places, found, n, table)
         row[len(TOP_SIZES) + k] = chars / n_chars
