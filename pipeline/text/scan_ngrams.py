@@ -14,7 +14,7 @@ DUPLICATE_SIZES: Final = (5, 6, 7, 8, 9, 10)
 
 PREFIX_CHARS: Final = (DUPLICATE_SIZES[0], 16, 24, 32)
 """Lengths of prefixes by which n-grams of DUPLICATE_SIZES that occur once are found. The first is that of the shortest
-n-gram, since no word is empty; the others are those from which the fewest remain for the time that the search takes."""
+n-gram, since no word is empty; the others lie among the lengths that such n-grams mostly have."""
 INVERSE_BASE: Final = np.uint64(pow(int(HASH_BASE), -1, 2**64))
 """1 / HASH_BASE modulo 2**64: odd numbers have an inverse."""
 COUNTS_PER_ENTRY: Final = 4

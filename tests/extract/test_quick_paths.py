@@ -70,6 +70,7 @@ def test_the_elements_are_those_of_lxml(tree: lxml.html.HtmlElement) -> None:
         ".//*[@class='a'][1]",
         "(.//*[self::div][@class='a' or @id='b'])[1]",
         ".//*[self::div or self::p][@class='a' and not(@id)]",
+        ".//*[self::div or self::p][@class='aB' or not(@id)]",
         ".//*[self::div or self::p][re:test(@id|@class, 'A', 'i')][not(self::p) or .//h1]",
         ".//*[(@id='a' or @id='b') and starts-with(@class, 'a')]",
         ".//*[contains(translate(@class, 'AB', 'ab'), 'ab')]",

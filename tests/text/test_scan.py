@@ -125,6 +125,22 @@ def test_equals_plain_counting(text: str) -> None:
     assert {name: found[name] for name in expected} == expected
 
 
+def test_n_grams_of_any_length_are_found_again() -> None:
+    """Of 5 to 10 words with any number of characters: shorter and longer than each prefix that the search looks at."""
+    texts = []
+    for n in range(5, 11):
+        for chars in range(n, 48):
+            phrase = " ".join("abcdefghij"[k] * (chars // n + (k < chars % n)) for k in range(n))
+            texts.append(f"{phrase} once {phrase} more")
+    found = measure_whole(pa.array(texts, pa.large_string()))
+    for k, text in enumerate(texts):
+        tokens = words(text)
+        for n in range(5, 11):
+            expected = gopher.find_all_duplicate(tokens, n) / len(text)
+            assert found[f"duplicate_{n}gram_char_fraction"][k] == expected, text
+    assert all(found["duplicate_5gram_char_fraction"] > 0)
+
+
 def test_equals_plain_counting_on_real_pages(shared_data: Path) -> None:
     texts = []
     for name in ("html", "wiki"):
