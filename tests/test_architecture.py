@@ -1,6 +1,7 @@
 """The house keeps its shape: what may lie at the top level, what may be imported where, and how fast a plan is."""
 
 import ast
+import pkgutil
 import re
 import subprocess
 import sys
@@ -130,3 +131,11 @@ def test_one_place_writes_tables_and_none_of_it_is_polars(repository: Path) -> N
     sources = {p.relative_to(repository).as_posix(): p.read_text() for p in (repository / "pipeline").rglob("*.py")}
     assert [n for n, text in sources.items() if re.search(r"\.(sink_\w+|write_parquet|write_ipc)\(", text)] == []
     assert [n for n, text in sources.items() if re.search(r"\bpq\.write_table\(", text)] == ["pipeline/files.py"]
+
+
+def test_what_benchmarks_import_is_there(repository: Path) -> None:
+    """They run by hand: a name that was moved away would be missed by nobody until then."""
+    for path, tree in modules(repository, "benchmarks"):
+        for name in sorted(imported(tree)):
+            if name.split(".")[0] in ("pipeline", "training"):
+                assert pkgutil.resolve_name(name), f"{path}: {name}"

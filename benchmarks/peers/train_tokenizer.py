@@ -6,12 +6,14 @@ model to write. Prints {"wall_s": ..., "cpu_s": ..., "peak_mb": ...} of the proc
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from itertools import islice
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-BATCH_DOCUMENTS = 2048  # as in pipeline/stages.py
+PART_BYTES = 100_000_000  # characters of text, about what a Part of 1 GB of archives comes to
 
 
 def texts(path: str) -> Iterator[str]:
@@ -22,17 +24,40 @@ def texts(path: str) -> Iterator[str]:
 
 
 def gristmill(path: str, vocab_size: int, model: Path) -> None:
-    """Words counted a batch at a time, then sentencepiece on the counts."""
-    import pyarrow as pa
-
-    from pipeline.text.words import count_words, merge_counts
+    """Words counted Part by Part, their counts kept and merged as the stages do, then sentencepiece on the counts."""
+    from pipeline.text.word_counts import merge_counts
     from pipeline.tokenizer.options import TokenizerOptions
     from pipeline.tokenizer.train import train
 
-    every = texts(path)
-    batches = iter(lambda: list(islice(every, BATCH_DOCUMENTS)), [])
-    counts = merge_counts(count_words(pa.array(batch, pa.large_string())) for batch in batches)
-    model.write_bytes(train(counts, TokenizerOptions(vocab_size=vocab_size), seed=0).model)
+    with tempfile.TemporaryDirectory(dir=model.parent) as scratch:
+        runs = [partial(row_groups, file) for file in counted(texts(path), Path(scratch))]
+        model.write_bytes(train(merge_counts(runs, Path(scratch)), TokenizerOptions(vocab_size=vocab_size), 0).model)
+
+
+def counted(every: Iterator[str], folder: Path) -> Iterator[Path]:
+    """Files of the word counts of some PART_BYTES of text each."""
+    import pyarrow as pa
+
+    from pipeline.files import write_parquet
+    from pipeline.text.words import count_words
+
+    for number, first in enumerate(every):
+        part, size = [first], len(first)
+        while size < PART_BYTES and (text := next(every, None)) is not None:
+            part.append(text)
+            size += len(text)
+        file = folder / f"{number}.parquet"
+        write_parquet(count_words(pa.array(part, pa.large_string())), file)
+        yield file
+
+
+def row_groups(path: Path) -> Iterator[Any]:
+    """The tables of a file of word counts."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, use_threads=False)
 
 
 def sentencepiece(path: str, vocab_size: int, model: Path) -> None:
