@@ -189,6 +189,7 @@ def bytes_per_token(tool: str, model: Path, held: Sequence[str], python: Path) -
 def add_arguments(parser: Any) -> None:
     """What only this benchmark has."""
     parser.add_argument("--train-mb", type=float, help="text to train on in the second part (1000; 2 with --quick)")
+    parser.add_argument("--train-data", type=Path, help="a folder of archives, JSONL or Parquet to take it from")
 
 
 def main() -> None:
@@ -226,7 +227,9 @@ def main() -> None:
           f"kernels from the cache {start_s:.2f} s")  # fmt: skip
     train_mb = options.train_mb or (2 if quick else 1000)
     everything = [text for some in kinds.values() for text in some if hashed(text) < 0.9]
-    if not quick:
+    if options.train_data:
+        everything = [text for text in texts([options.train_data]) if hashed(text) < 0.9]
+    elif not quick:
         everything += [text for text in kept("code", train_mb * 1e6) if hashed(text) < 0.9]
     corpus = up_to(sorted(set(everything), key=hashed), train_mb * 1e6)
     rest = up_to([text for some in kinds.values() for text in some if hashed(text) >= 0.9], 2e6)
