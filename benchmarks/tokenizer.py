@@ -40,7 +40,7 @@ from pipeline.tokenizer.train import train
 
 PEERS = ("tiktoken>=0.8,<1", "tokenizers>=0.20,<1", "datatrove[processing]==0.10.1", "spacy<3.9", "orjson")
 GOALS = {"en": (12, 9), "code": (8, 6), "zh": (3, 2.5), "th": (3, 2.5)}  # full, --quick
-BYTES, QUICK_BYTES = 50_000_000, 3_000_000  # held out, of each kind
+BYTES, QUICK_BYTES = 50_000_000, 2_000_000  # held out, of each kind
 PEER_BYTES, QUICK_PEER_BYTES = 5_000_000, 300_000
 TRAIN_SHARE = 0.15
 QUICK_INPUT_BYTES = 8_000_000
